@@ -66,7 +66,7 @@ class Seal:
         """Return the stored value of a record."""
         # The length of the key is part of the checksum, because the key and the record are
         # neighbours in the file.
-        checksum = crc32(record, crc32(key, self._start ^ len(key)))
+        checksum = crc32(key + record, self._start ^ len(key))
         return record + checksum.to_bytes(SIZE, "little")
 
     def verify(self, key: bytes, value: bytes) -> bytes:
@@ -74,7 +74,7 @@ class Seal:
 
         Raises DamagedRecordError if the record does not match its checksum.
         """
-        if crc32(value, crc32(key, self._start ^ len(key))) == _RESIDUE:
+        if self.is_sealed(key, value):
             return value[:-SIZE]
         if self.strict:
             raise DamagedRecordError(self.table, key)
@@ -82,4 +82,4 @@ class Seal:
 
     def is_sealed(self, key: bytes, value: bytes) -> bool:
         """Return whether a stored value ends with the checksum of its record."""
-        return crc32(value, crc32(key, self._start ^ len(key))) == _RESIDUE
+        return crc32(key + value, self._start ^ len(key)) == _RESIDUE

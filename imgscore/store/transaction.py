@@ -176,7 +176,7 @@ class _SealedTable(Table):
         return get
 
     def put(self, key: bytes, value: bytes) -> None:
-        super().put(key, self._seal.add(key, value))
+        self._txn.put(key, self._seal.add(key, value), db=self._database)
 
     def append(self, value: bytes) -> int:
         number = self.last_number() + 1
