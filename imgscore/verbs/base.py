@@ -15,7 +15,7 @@ from imgscore.messages import Message, Progress, R_co, Result
 if TYPE_CHECKING:
     from imgscore.engine.engine import Engine
     from imgscore.engine.stage import AnyStage
-    from imgscore.engine.tickets import IndexTicket, ThumbnailTicket
+    from imgscore.engine.tickets import IndexTicket, RatingTicket, ThumbnailTicket
 
 PREFETCH = 64
 """The largest number of files that are sent to workers before the verb waits for the first answer.
@@ -23,7 +23,7 @@ PREFETCH = 64
 With 64 files, every worker always has a next file.
 """
 
-Ticket = TypeVar("Ticket", "IndexTicket", "ThumbnailTicket")
+Ticket = TypeVar("Ticket", "IndexTicket", "RatingTicket", "ThumbnailTicket")
 
 Steps = Generator[Message[R_co] | None, None, None]
 """The type of the generator that the function `run` of a verb returns.

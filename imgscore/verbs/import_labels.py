@@ -19,6 +19,7 @@ from imgscore.messages import MAX_ITEMS, BaseRequest, PathText, PathTexts, Progr
 from imgscore.verbs.argument_checks import check_folder
 from imgscore.verbs.base import Steps, Waiting, absolute_path, display_path, until_idle
 from imgscore.verbs.label import record
+from imgscore.verbs.ratings import RatedImage, read_ratings
 from imgscore.verbs.score import problem
 
 if TYPE_CHECKING:
@@ -57,6 +58,8 @@ class Imported(msgspec.Struct):
     """always null"""
     undecided: int = 0
     """the number of images that got 3 stars"""
+    unrated: int = 0
+    """the number of images in the folders `ratings` that have no rating"""
 
 
 Response = FailedFile | Imported
@@ -69,6 +72,9 @@ class Request(BaseRequest[Response]):
 
     `stars`: the folders whose images get a rating, by the stars.
 
+    `ratings`: the folders whose images have ratings of other programs: in sidecars, in the images
+    or in extended attributes.
+
     `taste`: the taste that learns from the labels. None means the taste of the first watch.
     """
 
@@ -76,6 +82,7 @@ class Request(BaseRequest[Response]):
     trash: Annotated[tuple[PathText, ...], msgspec.Meta(max_length=MAX_ITEMS)] = ()
     taste: TasteName | None = None
     stars: dict[Stars, PathTexts] = msgspec.field(default_factory=dict)
+    ratings: Annotated[tuple[PathText, ...], msgspec.Meta(max_length=MAX_ITEMS)] = ()
 
 
 def run(engine: Engine, request: Request) -> Steps[Response]:
@@ -88,11 +95,22 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
     for stars, given in request.stars.items():
         grade = OF_STARS[int(stars)]
         folders[grade] = [*folders.get(grade, ()), *given]
-    for folder in chain.from_iterable(folders.values()):
+    for folder in (*chain.from_iterable(folders.values()), *request.ratings):
         check_folder(engine.ctx.watches, folder, watched=False)
     taste = request.taste or next(iter(engine.trainer.tastes), "default")
     waiting = deque(chain.from_iterable(_files(given, grade) for grade, given in folders.items()))
-    total, done, failed = len(waiting), 0, 0
+    done, failed, unrated = 0, 0, 0
+    for rated in read_ratings(engine, [path for path, _ in _files(request.ratings, KEEP)]):
+        if not isinstance(rated, RatedImage):
+            yield rated
+        elif rated.problem:
+            failed += 1
+            yield Result(FailedFile(display_path(rated.path), rated.problem))
+        elif rated.grade is None:
+            unrated += 1
+        else:
+            waiting.append((rated.path, rated.grade))
+    total = len(waiting)
     counts: Counter[LabelName] = Counter()
     tickets: deque[tuple[IndexTicket, float]] = deque()
     indexing = Waiting(engine, engine.indexer)
@@ -117,7 +135,14 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
     engine.trainer.relearn(taste, at_once=True)
     yield from until_idle(engine, "learning")
     yield Result(
-        Imported(counts["keep"], counts["trash"], failed, taste, undecided=counts["undecided"])
+        Imported(
+            counts["keep"],
+            counts["trash"],
+            failed,
+            taste,
+            undecided=counts["undecided"],
+            unrated=unrated,
+        )
     )
 
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from imgscore.verbs.base import Steps
 
 _NOT_VERBS = frozenset(
-    {"argument_checks", "base", "first_order", "folder_images", "queries", "registry"}
+    {"argument_checks", "base", "first_order", "folder_images", "queries", "ratings", "registry"}
 )
 _RESTART = "imgscore stop, then imgscore start"
 

@@ -161,3 +161,23 @@ def test_setting_switched_on_while_the_daemon_runs_reads_the_ratings(
     until_grade(suns[0], 0.7)
     until_grade(suns[1], 0.9)
     assert daemon.settle()["pending"] == 0
+
+
+def test_import_labels_reads_ratings_without_and_with_a_daemon(
+    inbox: Path, tmp_path: Path, start: Start
+) -> None:
+    archive = tmp_path / "archive"
+    archive.mkdir()
+    suns, texts = put(archive, "sun", 4), put(archive, "text", 4)
+    exiftool("-XMP-xmp:Rating=5", *suns[:3])
+    for path in texts[:3]:
+        darktable_sidecar(path, 1)
+    before = {path: path.stat().st_mtime_ns for path in archive.iterdir()}
+    done = imgscore("import-labels", "--ratings", archive, "--json")
+    assert (
+        done.code == 0 and done.row["keep"] == done.row["trash"] == 3 and done.row["unrated"] == 2
+    )
+    assert {path: path.stat().st_mtime_ns for path in archive.iterdir()} == before
+    start()
+    done = imgscore("import-labels", "--ratings", archive)
+    assert done.out == "3 keep, 3 trash, 0 failed, 2 without a rating\n"

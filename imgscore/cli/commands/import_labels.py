@@ -29,6 +29,13 @@ def import_labels(
             help="Give all images in this folder N stars (1 to 5, or -1); may be repeated.",
         ),
     ] = None,
+    ratings: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="DIR",
+            help="Learn from the stars that other programs have stored for images in this folder.",
+        ),
+    ] = None,
     taste: Taste = None,
     as_json: Json = False,
 ) -> None:
@@ -41,7 +48,8 @@ def import_labels(
         number: texts_of(Path(folder).expanduser() for folder in folders)
         for number, folders in star_folders.by_stars(stars or ()).items()
     }
-    request = Request(tuple(texts_of(keep)), tuple(texts_of(trash)), taste, rated)
+    kept, trashed, foreign = (tuple(texts_of(folders)) for folders in (keep, trash, ratings))
+    request = Request(kept, trashed, taste, rated, foreign)
     run(request, _describe, as_json=as_json)
 
 
@@ -49,4 +57,5 @@ def _describe(row: Response) -> str:
     if isinstance(row, FailedFile):
         return named(row, "")
     undecided = f"{row.undecided} undecided, " if row.undecided else ""
-    return f"{row.keep} keep, {undecided}{row.trash} trash, {row.failed} failed"
+    unrated = f", {row.unrated} without a rating" if row.unrated else ""
+    return f"{row.keep} keep, {undecided}{row.trash} trash, {row.failed} failed{unrated}"

@@ -384,3 +384,39 @@ def _indexed(engine: Engine, path: Path) -> bool:
     engine.step(0.01)
     with engine.ctx.store.read() as txn:
         return sightings.find(txn, os.fsencode(path)) is not None
+
+
+def test_import_labels_reads_the_ratings_of_any_folder(world: World) -> None:
+    for number, stars in enumerate((5, 4, 3, 1, -1)):
+        xmp_of(world.put(f"{number}.jpg", number / 5, "archive/sub"), stars)
+    world.put("plain.jpg", 0.9, "archive")
+    bad = world.put("bad.jpg", 0.8, "archive")
+    bad.with_name("bad.jpg.xmp").write_text("<!DOCTYPE x []><x/>")
+    with world.engine() as engine:
+        *failed, counts = ask(
+            engine, "import-labels", ratings=[os.fspath(world.folder / "archive")]
+        )
+        assert [row["path"] for row in failed] == [os.fspath(bad)]
+        assert counts | {"taste": ""} == {
+            "keep": 2,
+            "undecided": 1,
+            "trash": 2,
+            "unrated": 1,
+            "failed": 1,
+            "taste": "",
+            "error": None,
+        }
+        rows = [row for row in ask(engine, "history") if row["what"] == "label"]
+        assert {row["source"] for row in rows} == {"import"} and len(rows) == 5
+
+
+def test_import_labels_of_watched_ratings_is_an_explicit_act(rated: World) -> None:
+    path = rated.put("a.jpg", 0.5)
+    sidecar = xmp_of(path, 4)
+    with rated.engine() as engine:
+        rated.settle(engine)
+        ask(engine, "label", label="trash", files=[os.fspath(path)])
+        ask(engine, "import-labels", ratings=[os.fspath(rated.inbox)])
+        assert grade(engine, path) == 0.7
+        deleted(engine, sidecar)
+        assert grade(engine, path) == 0.7, "the label is not from the rating any more"

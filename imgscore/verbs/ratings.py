@@ -1,0 +1,67 @@
+"""Reads the ratings that other programs have stored for images in any folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from imgscore.messages import Message, Progress
+from imgscore.verbs.base import Waiting, in_turn
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from imgscore.engine.engine import Engine
+    from imgscore.engine.tickets import RatingTicket
+
+
+class RatedImage(NamedTuple):
+    """An image and the grade of its rating; None if it has no rating.
+
+    `problem`: the reason why the rating cannot be read, and a remedy; "" if there is none.
+    """
+
+    path: bytes
+    grade: float | None
+    problem: str = ""
+
+
+def read_ratings(
+    engine: Engine, paths: Sequence[bytes]
+) -> Iterator[RatedImage | Message[Any] | None]:
+    """Yield a RatedImage for each path, in this order. Yield progress in between.
+
+    None means that the engine has to take a step. Raises ImgscoreError if the engine cannot read.
+    """
+    waiting = Waiting(engine, engine.rating_reader)
+    done = 0
+    for ticket in in_turn(engine.rating_reader.ask(path) for path in paths):
+        if ticket is None:
+            yield from waiting.step()
+            continue
+        yield _rated(ticket)
+        done += 1
+        yield Progress("reading ratings", done, len(paths))
+
+
+def _rated(ticket: RatingTicket) -> RatedImage:
+    from imgscore.reconcile import rating_rules
+    from imgscore.workers.messages import Crashed, RatingsRead, Refused, Unreadable
+
+    path = ticket.path
+    match ticket.answer:
+        case RatingsRead(_, sources):
+            values: dict[str, float] = {
+                source.name: source.value for source in sources if source.value is not None
+            }
+            value = values.get(rating_rules.winner(None, values), -1.0)
+            problem = next((source.problem for source in sources if source.problem), "")
+            if problem and not values:
+                return RatedImage(path, None, f"{problem}: write the metadata again")
+            return RatedImage(path, None if value < 0 else value)
+        case Unreadable(reason, remedy) | Refused(reason, remedy):
+            return RatedImage(path, None, f"{reason}: {remedy}")
+        case Crashed(reason):
+            return RatedImage(path, None, f"{reason}: write the metadata again")
+        case _:
+            return RatedImage(path, None, "the file is gone: try again")
