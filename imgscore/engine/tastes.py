@@ -20,16 +20,22 @@ WORDS = "words"
 # idle daemon must not import numpy.
 MIN_LABELS = 2
 SIDES: tuple[LabelName, ...] = ("keep", "trash")
+# The smallest number of comparisons of two images with which a head can be trained if labels are
+# missing. It is that of heads.base.
+MIN_COMPARISONS = 10
+# The number of new comparisons from which further ones no longer postpone the training, so that a
+# person who compares for an hour sees the order improve.
+RETRAIN_COMPARISONS = 20
 # The longest wait between the last new label and the training, in seconds. If `train_after` is
 # larger, the longest wait is `train_after`.
 MAX_PATIENCE = 60.0
 
 
 def patience(count: int, train_after: float) -> float:
-    """Return the seconds between the last new label and the training.
+    """Return the seconds between the last new label or comparison and the training.
 
-    This wait grows with `count`, the number of labels, up to a limit. `train_after`: the wait if
-    there are no labels.
+    This wait grows with `count`, the number of labels and comparisons, up to a limit.
+    `train_after`: the wait if there are none.
     """
     return min(train_after * (1 + count / 100), max(train_after, MAX_PATIENCE))
 
@@ -85,10 +91,16 @@ def words_to_use(words: Words | None, head: HeadRecord | None) -> Words | None:
 
 @dataclass(eq=False)
 class TasteState:
-    """The labels of a taste, and the state of its training and scoring."""
+    """The labels and comparisons of a taste, and the state of its training and scoring."""
 
     grades: Mapping[float, int] = field(default_factory=dict)
     """the number of labels of each grade"""
+    comparisons: int = 0
+    """the number of comparisons of two images that a head can learn from"""
+    tried_comparisons: int = 0
+    """the value of `comparisons` when the last training began"""
+    learns_comparisons: bool = True
+    """whether the recipe of the config can learn from comparisons"""
     due: float | None = None
     """the time at which training is due, in monotonic seconds. None means that no training is
     due."""
@@ -128,9 +140,29 @@ class TasteState:
 
     @property
     def missing(self) -> str:
-        """A text about the labels that are still needed before training, or "" if enough exist."""
+        """A text about the labels that are still needed before training, or "" if enough exist.
+
+        Enough comparisons replace the labels. A taste with some comparisons needs more of either.
+        """
         missing = missing_labels(self.grades)
-        return " and ".join(f"{count} more {name}" for name, count in missing.items())
+        further = MIN_COMPARISONS - self.comparisons
+        if not missing or (self.learns_comparisons and further <= 0):
+            return ""
+        text = " and ".join(f"{count} more {name}" for name, count in missing.items())
+        if self.learns_comparisons and self.comparisons:
+            text += f", or {further} more comparisons" if further > 1 else ", or 1 more comparison"
+        return text
+
+    def postpone(self, now: float, wait: float) -> None:
+        """Let the training begin after `wait` seconds without a new label or comparison.
+
+        Many new comparisons do not postpone a training that is already scheduled.
+        """
+        due = now + wait
+        new = abs(self.comparisons - self.tried_comparisons)
+        if self.due is not None and new >= RETRAIN_COMPARISONS:
+            due = min(due, self.due)
+        self.due = due
 
     def seconds_left(self, now: float) -> float | None:
         """Return the estimated number of seconds until the training ends, or None if unknown.

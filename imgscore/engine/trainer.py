@@ -15,7 +15,7 @@ from imgscore.errors import ImgscoreError
 from imgscore.failpoints import step
 from imgscore.heads.results import quality_of
 from imgscore.paths import head_file
-from imgscore.store import counts, heads, labels, scores, sightings, vectors
+from imgscore.store import comparisons, counts, heads, labels, scores, sightings, vectors
 from imgscore.store.schema import HeadRecord
 from imgscore.store.transaction import Txn
 from imgscore.workers.messages import (
@@ -43,7 +43,7 @@ class Trainer(Stage[Train | Rescore]):
 
     def __init__(self, ctx: EngineContext, txn: Txn) -> None:
         self.ctx = ctx
-        self.tastes = {watch.taste: TasteState() for watch in ctx.watches.all}
+        self.tastes = {watch.taste: self._new_state() for watch in ctx.watches.all}
         for taste, state in self.tastes.items():
             self._count(txn, taste)
             head, embedder = heads.current(txn, taste), ctx.embedder.id
@@ -51,7 +51,9 @@ class Trainer(Stage[Train | Rescore]):
             own = [head for head in heads.of_taste(txn, taste) if head.embedder == embedder]
             newest = max((label.sequence for _, label in labels.iter_all(txn, taste)), default=0)
             tried = max((head.label_sequence for head in own), default=0)
-            if newest > tried:
+            answers = (answer.sequence for answer in comparisons.iter_all(txn, taste))
+            tried_answers = max((head.comparison_sequence for head in own), default=0)
+            if newest > tried or max(answers, default=0) > tried_answers:
                 state.due = time.monotonic()
             state.unscored = True
             own_head = head if head is not None and head.embedder == embedder else None
@@ -64,22 +66,27 @@ class Trainer(Stage[Train | Rescore]):
                     state.problem = f"like and dislike have no effect: {error.message}"
 
     def _count(self, txn: Txn, taste: str) -> None:
-        self.tastes[taste].grades = counts.grades_of(txn, taste)
+        state = self.tastes[taste]
+        state.grades = counts.grades_of(txn, taste)
+        state.comparisons = comparisons.count(txn, taste)
+
+    def _new_state(self) -> TasteState:
+        return TasteState(learns_comparisons=self.ctx.config.head != "mlp")
 
     # ---- the tastes that must be trained or scored
 
     def relearn(self, taste: str, *, at_once: bool = False) -> None:
-        """Schedule a training after labels have changed.
+        """Schedule a training after labels or comparisons have changed.
 
         If `at_once` is false, the training begins some seconds later, because more labels may
         change.
         """
-        state = self.tastes.setdefault(taste, TasteState())
+        state = self.tastes.setdefault(taste, self._new_state())
         with self.ctx.store.read() as txn:
             self._count(txn, taste)
         after = self.ctx.config.daemon.train_after
-        wait = 0.0 if at_once else patience(state.labels, after)
-        state.due = time.monotonic() + wait
+        wait = 0.0 if at_once else patience(state.labels + state.comparisons, after)
+        state.postpone(time.monotonic(), wait)
         self.ctx.changed()
 
     def rescore(self, taste: str) -> None:
@@ -171,6 +178,7 @@ class Trainer(Stage[Train | Rescore]):
                         "training%s on %s", of_taste(taste), counted(state.labels, "label")
                     )
                     state.due, state.training = None, conditions.now
+                    state.tried_comparisons = state.comparisons
             elif conditions.may_train and not conditions.indexing and self._can_use_words(state):
                 self._use_words(taste, state, conditions.now)
             elif state.unscored and state.scoring is None:

@@ -14,7 +14,7 @@ import numpy as np
 from imgscore.errors import UsageError
 from imgscore.heads.arrays import Floats, Ints
 from imgscore.heads.base import Examples, Fitted, Recipe
-from imgscore.heads.measures import Ranking, quality, resample
+from imgscore.heads.measures import Ranking, pair_quality, quality, resample
 from imgscore.heads.recipes import AUTO, recipe
 from imgscore.heads.results import Evaluation, Point
 from imgscore.heads.sides import MIN_SIDE, smaller_side
@@ -59,9 +59,15 @@ def evaluate(
     `device`: the device of the config, for a recipe that can use a GPU.
 
     For the prediction, the power law 1 - AUC = a · n^-b for n labels (Cortes et al. 1993) is fitted
-    to the curve. Raises UsageError if there are too few labels.
+    to the curve. If only comparisons of two images made the head, no label can be measured. Raises
+    UsageError if there are too few labels and comparisons.
     """
     fitted = fitted or recipe(kind, device).fit(examples, None, settings)
+    pairs = None
+    if len(fitted.comparison_odds):
+        pairs = pair_quality(fitted.comparison_odds, examples.comparisons, examples.all_groups)
+    if not examples.is_calibrated:
+        return Evaluation(fitted.head.kind, None, [], None, pairs=pairs)
     cross_validated = quality(fitted.held_out.score, examples.grades, examples.groups)
     ranking = Ranking(fitted.held_out.score, examples.grades)
     groups: Ints = np.arange(len(examples)) if examples.groups is None else examples.groups
@@ -75,7 +81,7 @@ def evaluate(
     while sizes and not (len(curve) > 1 and stop()):
         curve.insert(0, _point(examples, sizes.pop(), recipe(kind, device), fitted.head.settings))
     doubled = _extrapolate(curve, 2 * len(examples))
-    return Evaluation(fitted.head.kind, cross_validated, curve, doubled, len(sizes))
+    return Evaluation(fitted.head.kind, cross_validated, curve, doubled, len(sizes), pairs)
 
 
 def doubtful(score: Floats, grades: Floats) -> Ints:
@@ -105,15 +111,19 @@ def _sizes(count: int) -> list[int]:
 def _point(examples: Examples, count: int, method: Recipe, settings: Mapping[str, Any]) -> Point:
     """Return the point of the learning curve for `count` labels.
 
-    DRAWS heads are trained on `count` labels each. They are tested on labels of other groups, which
-    contain no near-duplicates of the training images.
+    DRAWS heads are trained on `count` labels each, and on the comparisons of these images and of
+    images without a label. They are tested on labels of other groups, which contain no
+    near-duplicates of the training images.
     """
     groups: Ints = np.arange(len(examples)) if examples.groups is None else examples.groups
     aucs = []
     for seed in range(DRAWS):
         order = np.random.default_rng(seed).permutation(len(examples))
         train = _with_both(examples, order, count)
-        rest = order[~np.isin(groups[order], groups[train])][:MAX_TESTED]
+        known = groups[train]
+        if examples.compared_groups is not None:
+            known = np.concatenate([known, examples.compared_groups])
+        rest = order[~np.isin(groups[order], known)][:MAX_TESTED]
         if len(np.unique(examples.grades[rest])) < 2:
             continue
         head = method.fit_head(examples.take(train), settings)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from imgscore.grades import UNDECIDED
 from imgscore.heads import intervals
 from imgscore.heads.arrays import Bools, Floats, Ints
-from imgscore.heads.results import Bin, Interval, Measure, Quality
+from imgscore.heads.results import Bin, Interval, Measure, PairQuality, Quality
 from imgscore.heads.sides import is_graded
 
 BOOTSTRAP_DRAWS = 200
@@ -228,3 +228,35 @@ def _reliability(score: Floats, grades: Floats) -> list[Bin]:
         for held in (number == index for index in range(RELIABILITY_BINS))
         if held.any()
     ]
+
+
+def correct(difference: Floats) -> Weights:
+    """Return float64 [m]: 1 if the better image has the higher score, 0.5 if the scores are equal.
+
+    `difference`: the score (or the log-odds) of the better image minus that of the worse image.
+    """
+    return np.asarray((np.sign(difference) + 1) / 2, np.float64)
+
+
+def pair_quality(odds: Floats, comparisons: Ints, groups: Ints) -> PairQuality | None:
+    """Return how well held-out log-odds predict comparisons, or None if there are none.
+
+    `odds`: [m], see base.Fitted. `comparisons`, `groups`: int64 [m, 3] and [n], as in
+    base.Examples. In the intervals, comparisons of equal groups count as one.
+    """
+    if not len(comparisons):
+        return None
+    same = comparisons[:, 2] > 0
+    pairs = np.sort(groups[comparisons[:, :2]], axis=1)
+    _, pair = np.unique(pairs, axis=0, return_inverse=True)
+    wins = np.where(same, 0.5, 1.0)
+    loss = np.logaddexp(0, np.asarray(odds, np.float64)) - wins * np.asarray(odds, np.float64)
+    right = correct(odds[~same])
+    return PairQuality(
+        comparisons=len(comparisons),
+        same=int(same.sum()),
+        accuracy=intervals.of_proportion(float(right.mean()), len(np.unique(pair[~same])))
+        if len(right)
+        else None,
+        log_loss=intervals.of_mean(loss, pair),
+    )

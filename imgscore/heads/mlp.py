@@ -22,7 +22,8 @@ from imgscore.heads.arrays import BLOCK_ROWS, Bools, Floats, Half, Ints
 from imgscore.heads.base import Examples, Fitted, OnProgress, Scores, no_progress
 from imgscore.heads.calibration import sigmoid
 from imgscore.heads.checks import check_trial, check_values, require
-from imgscore.heads.groups import split
+from imgscore.heads.groups import split_answers
+from imgscore.heads.sides import smaller_side
 
 KIND = "mlp"
 # These are the settings of the original recipe.
@@ -126,8 +127,13 @@ class MlpRecipe:
         """
         examples.check(labels=True)
         if folds is None:
-            folds = split(examples.upper, examples.groups, FOLDS)
-        folds = folds[: len(examples)]
+            folds = split_answers(
+                examples.upper,
+                examples.comparisons,
+                examples.all_groups,
+                min(FOLDS, smaller_side(examples.upper)),
+            )
+        every_fold, folds = folds, folds[: len(examples)]
         masks = [folds != fold for fold in np.unique(folds)]
         done, total = 0, EPOCHS * (len(examples) + sum(int(rows.sum()) for rows in masks))
 
@@ -141,7 +147,7 @@ class MlpRecipe:
             head = self._head(examples, rows, settings, on_step)
             score[~rows] = head.score(examples.embeddings[~rows]).score
         head = self._head(examples, np.ones(len(examples), bool), settings, on_step)
-        return Fitted(head, Scores(score, np.zeros_like(score)), folds)
+        return Fitted(head, Scores(score, np.zeros_like(score)), every_fold)
 
     def fit_head(self, examples: Examples, settings: Mapping[str, Any] | None = None) -> MlpHead:
         """Train a head on all labels, and no other network; see base.Recipe."""

@@ -81,6 +81,23 @@ class Quality(msgspec.Struct, frozen=True):
         return self.auc if self.measure == "AUC" else self.pairwise_accuracy
 
 
+class PairQuality(msgspec.Struct, frozen=True):
+    """How well scores predict comparisons of two images, from heads that were trained without them.
+
+    The heads were trained without the answer, without both images and their near-duplicates.
+    """
+
+    comparisons: int
+    """the number of all comparisons, including those whose answer was "same" """
+    same: int
+    """the number of comparisons whose answer was "same" """
+    accuracy: Interval | None
+    """the share of comparisons in which the better image has the higher score; answers "same" are
+    left out; null if there are no other answers"""
+    log_loss: Interval
+    """the mean of −ln of the probability of the answer; 0.693 if the scores say nothing"""
+
+
 def quality_of(report: Mapping[str, Any]) -> Quality | None:
     """Return the quality in the report of a stored head, or None if nothing was measured.
 
@@ -88,6 +105,14 @@ def quality_of(report: Mapping[str, Any]) -> Quality | None:
     """
     try:
         return msgspec.convert(report.get("quality"), Quality | None)
+    except msgspec.ValidationError:
+        return None
+
+
+def pairs_of(report: Mapping[str, Any]) -> PairQuality | None:
+    """Return the quality of comparisons in the report of a stored head, or None if unknown."""
+    try:
+        return msgspec.convert(report.get("pairs"), PairQuality | None)
     except msgspec.ValidationError:
         return None
 
@@ -116,13 +141,18 @@ class Evaluation(msgspec.Struct, frozen=True):
     few labels for a prediction.
     `left_out`: the number of points that were left out for lack of time. They are the points with
     the fewest labels.
+    `pairs`: the quality of the prediction of comparisons. None means that there are none.
+
+    If there are too few labels, and the head learned from comparisons, `quality` is None and the
+    curve is empty.
     """
 
     kind: str
-    quality: Quality
+    quality: Quality | None
     curve: list[Point]
     doubled: float | None
     left_out: int = 0
+    pairs: PairQuality | None = None
 
 
 class TraitWeight(msgspec.Struct, frozen=True):
@@ -139,10 +169,11 @@ class Comparison(msgspec.Struct, frozen=True):
 
     basis: str
     """"new labels": the heads are compared on labels that the previous head was not trained on;
+    "new comparisons": the same with comparisons of two images;
     "same folds": the heads are compared on all labels; for each fold, a head with the recipe of
     the previous head is trained on the labels of the other folds"""
     labels: int
-    """the number of labels on which the heads are compared"""
+    """the number of labels, or of comparisons, on which the heads are compared"""
     auc: float
     """the AUC of the new head, or its pairwise accuracy; see `measure`"""
     previous_auc: float
@@ -150,4 +181,5 @@ class Comparison(msgspec.Struct, frozen=True):
     gain: Interval
     """the measure of the new head minus the measure of the previous head"""
     measure: Measure = "AUC"
-    """`AUC`; or `pairwise accuracy` if labels have grades other than those of keep and trash"""
+    """`AUC`; or `pairwise accuracy` if labels have grades other than those of keep and trash, or
+    if the heads are compared on comparisons of two images"""

@@ -99,6 +99,10 @@ class Pairs(NamedTuple):
             self.in_burst[chosen],
         )
 
+    def first(self, images: int) -> Pairs:
+        """Return only the pairs among the first `images` rows."""
+        return self.take(np.asarray((self.rows < images).all(axis=1)))._replace(images=images)
+
     def groups(self) -> Ints:
         """Return the group number of each row as int64 [n]. A chain of pairs joins a group."""
         parents = np.arange(self.images)

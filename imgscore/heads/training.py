@@ -6,27 +6,41 @@ from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
+from msgspec import UNSET, UnsetType
 
 from imgscore.heads.arrays import Bools, Floats, Ints
-from imgscore.heads.base import Examples, Head, OnProgress, no_progress
-from imgscore.heads.measures import Ranking, interval, measure_of, quality, resample
+from imgscore.heads.base import Examples, Fitted, Head, OnProgress, no_progress
+from imgscore.heads.measures import (
+    Ranking,
+    correct,
+    interval,
+    measure_of,
+    pair_quality,
+    quality,
+    resample,
+)
 from imgscore.heads.recipes import AUTO, WORDS, recipe
-from imgscore.heads.results import Comparison, Quality
+from imgscore.heads.results import Comparison, PairQuality, Quality
 from imgscore.heads.sides import smaller_side, upper_side
 
 MIN_COMPARED = 10
 """The smallest number of labels of each side (keep and trash, or as sides.py divides grades) that a
 comparison needs. With fewer labels, the interval of the comparison is too wide for a decision."""
+MIN_COMPARED_PAIRS = 20
+"""The smallest number of comparisons of two images that a comparison of two heads needs."""
 
 
 class Report(msgspec.Struct, frozen=True):
     """The result of training, in JSON-able values.
 
     `labels`, `keeps`: the number of all labels, and of labels above 0.5 (keep).
-    `quality`: the quality of the cross-validated scores.
+    `quality`: the quality of the cross-validated scores. It is missing if there are too few labels.
     `comparison`: the comparison with the previous head, or None if no comparison was possible.
     `accepted`: whether the new head may replace the previous head.
     `reason`: the reason for this decision.
+    `pairs`: how well held-out scores predict comparisons of two images. It is missing if there are
+    none.
+    `calibrated`: whether the scores are calibrated. Comparisons alone cannot calibrate scores.
     """
 
     kind: str
@@ -34,10 +48,12 @@ class Report(msgspec.Struct, frozen=True):
     labels: int
     keeps: int
     settings: dict[str, Any]
-    quality: Quality
+    quality: Quality | UnsetType
     comparison: Comparison | None
     accepted: bool
     reason: str
+    pairs: PairQuality | UnsetType = UNSET
+    calibrated: bool = True
 
 
 class Trained(NamedTuple):
@@ -58,6 +74,7 @@ def train(
     kind: str = AUTO,
     previous: Head | None = None,
     seen: Bools | None = None,
+    seen_comparisons: Bools | None = None,
     device: str = "cpu",
     on_progress: OnProgress = no_progress,
 ) -> Trained:
@@ -67,6 +84,7 @@ def train(
     `previous`: the head to compare with, or None.
     `seen`: bool [n], True for each label that `previous` was trained on with the present value
     (grade). None means that all labels are new to `previous`.
+    `seen_comparisons`: bool [p], the same for each comparison of two images.
     `device`: the device of the config, for a recipe that can use a GPU.
     `on_progress`: is called with the progress of the recipe, if the training takes long.
 
@@ -74,10 +92,12 @@ def train(
     1. "new labels", if there are MIN_COMPARED new labels of each side. A label is new if `previous`
        was trained without this label and without the labels of near-duplicates. The scores of
        `previous` are compared with the held-out scores of the new head.
-    2. "same folds", if the two heads differ in their recipe or settings, and if there are
+    2. "new comparisons", if there are MIN_COMPARED_PAIRS new comparisons of two images. The answers
+       "same" do not count.
+    3. "same folds", if the two heads differ in their recipe or settings, and if there are
        MIN_COMPARED labels of each side. For each fold, one head of each recipe is trained without
        this fold. The held-out scores of the two recipes are compared.
-    3. No comparison. The two heads have equal settings, for example, and differ only in their
+    4. No comparison. The two heads have equal settings, for example, and differ only in their
        labels.
 
     The new head is rejected if its AUC is lower than the AUC of `previous` with 97.5 % confidence.
@@ -90,8 +110,15 @@ def train(
     head = fitted.head
     comparison = None
     if previous is not None and previous.embedder == head.embedder:
-        unseen = _unseen(examples, seen)
-        if _enough(examples.grades[unseen]) or previous.kind == WORDS:
+        unseen, new = _unseen(examples, seen, seen_comparisons)
+        if not _enough(examples.grades[unseen]) and (
+            len(new) >= MIN_COMPARED_PAIRS
+            or (previous.kind == WORDS and not examples.is_calibrated and len(new))
+        ):
+            comparison = _compare_on_pairs(examples, new, fitted.comparison_odds[new], previous)
+        elif _enough(examples.grades[unseen]) or (
+            previous.kind == WORDS and examples.is_calibrated
+        ):
             old = previous.score(
                 examples.embeddings[unseen],
                 None if examples.extras is None else examples.extras[unseen],
@@ -119,21 +146,44 @@ def train(
         labels=len(examples),
         keeps=int(examples.keep.sum()),
         settings=dict(head.settings),
-        quality=quality(fitted.held_out.score, examples.grades, examples.groups),
+        quality=quality(fitted.held_out.score, examples.grades, examples.groups)
+        if examples.is_calibrated
+        else UNSET,
         comparison=comparison,
         accepted=accepted,
         reason=_reason(comparison, accepted),
+        pairs=_pair_quality(examples, fitted),
+        calibrated=examples.is_calibrated,
     )
     return Trained(head, report)
 
 
-def _unseen(examples: Examples, seen: Bools | None) -> Bools:
-    """Return bool [n]: True if the previous head was trained on no image of the label's group."""
-    if seen is None:
-        return np.ones(len(examples), bool)
-    if examples.groups is None:
-        return ~seen
-    return ~np.isin(examples.groups, examples.groups[seen])
+def _pair_quality(examples: Examples, fitted: Fitted) -> PairQuality | UnsetType:
+    """Return the quality of the prediction of comparisons, if the head learned from any."""
+    if not len(fitted.comparison_odds):
+        return UNSET
+    measured = pair_quality(fitted.comparison_odds, examples.comparisons, examples.all_groups)
+    return UNSET if measured is None else measured
+
+
+def _unseen(
+    examples: Examples, seen: Bools | None, seen_comparisons: Bools | None
+) -> tuple[Bools, Ints]:
+    """Return the labels and the comparisons that are new to the previous head.
+
+    Labels: bool [n], True if the previous head was trained on no image of the label's group.
+    Comparisons: the rows whose answer is not "same", and for which this is true of both images.
+    """
+    labels = np.zeros(len(examples), bool) if seen is None else seen
+    pairs = np.zeros(len(examples.comparisons), bool)
+    pairs = pairs if seen_comparisons is None else seen_comparisons
+    groups = examples.all_groups
+    known = np.concatenate(
+        [groups[: len(examples)][labels], groups[examples.comparisons[pairs, :2]].ravel()]
+    )
+    is_new = ~np.isin(groups, known)
+    new = is_new[examples.comparisons[:, :2]].all(axis=1) & (examples.comparisons[:, 2] == 0)
+    return is_new[: len(examples)], np.flatnonzero(new)
 
 
 def _enough(grades: Floats) -> bool:
@@ -156,12 +206,34 @@ def _compare(basis: str, examples: Examples, new: Floats, old: Floats) -> Compar
     )
 
 
+def _compare_on_pairs(
+    examples: Examples, rows: Ints, new_odds: Floats, previous: Head
+) -> Comparison:
+    """Compare the heads on the comparisons `rows`. `new_odds`: those of the new head."""
+    old = previous.score(examples.all_embeddings, examples.all_extras).score
+    better, worse, _ = examples.comparisons[rows].T
+    new_right, old_right = correct(new_odds), correct(old[better] - old[worse])
+    gain = new_right - old_right
+    pairs = np.sort(examples.all_groups[examples.comparisons[rows, :2]], axis=1)
+    _, pair = np.unique(pairs, axis=0, return_inverse=True)
+    draws = [draw @ gain / draw.sum() for draw in resample(pair)]
+    return Comparison(
+        "new comparisons",
+        len(rows),
+        float(new_right.mean()),
+        float(old_right.mean()),
+        interval(float(gain.mean()), draws),
+        "pairwise accuracy",
+    )
+
+
 def _reason(comparison: Comparison | None, accepted: bool) -> str:
     if comparison is None:
         return "nothing to compare with"
     verdict = "not worse" if accepted else "worse"
+    kind = "comparisons" if comparison.basis == "new comparisons" else "labels"
     return (
-        f"{verdict} than the previous head on {comparison.labels} held-out labels "
+        f"{verdict} than the previous head on {comparison.labels} held-out {kind} "
         f"({comparison.basis}): {comparison.measure} {comparison.auc:.3f} against "
         f"{comparison.previous_auc:.3f}"
     )

@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from imgscore.heads.results import Bin, Evaluation, Quality
+from imgscore.heads.results import Bin, Evaluation, Measure, Quality
 from imgscore.report.data import TrainedHead
 
 Shape = Literal["line", "dashed", "dots", "hollow", "bars"]
@@ -84,19 +84,21 @@ def figures(evaluation: Evaluation, heads: Sequence[TrainedHead] = ()) -> list[F
     """Return the plots of a taste.
 
     `heads`: the heads of the taste, oldest first. The plot of the learning curve is left out if no
-    learning curve was measured. The plot of the heads is left out if no head was measured.
+    learning curve was measured. The plot of the heads is left out if no head was measured. If the
+    head learned from comparisons and from too few labels, there is no plot of the labels.
     """
-    plots = [learning_curve(evaluation)] if evaluation.curve else []
-    plots += [histogram(evaluation), reliability(evaluation)]
+    plots, quality = [], evaluation.quality
+    if quality is not None:
+        plots = [learning_curve(evaluation, quality.measure)] if evaluation.curve else []
+        plots += [histogram(quality), reliability(quality)]
     measured = [(head, head.report.quality) for head in heads if head.report.quality]
     return [*plots, history(measured)] if measured else plots
 
 
-def learning_curve(evaluation: Evaluation) -> Figure:
+def learning_curve(evaluation: Evaluation, measure: Measure) -> Figure:
     """Plot the held-out AUC for growing numbers of labels, and an estimate for twice the present
-    number. With grades, the pairwise accuracy takes the place of the AUC.
+    number. `measure`: the pairwise accuracy takes the place of the AUC if there are grades.
     """
-    measure = evaluation.quality.measure
     marks = [
         Mark(
             point.labels,
@@ -128,13 +130,13 @@ def learning_curve(evaluation: Evaluation) -> Figure:
     )
 
 
-def histogram(evaluation: Evaluation) -> Figure:
+def histogram(quality: Quality) -> Figure:
     """Plot a histogram of the held-out scores: one series for keep, and one for trash.
 
     If labels are undecided, they are a third series.
     """
     by_number: dict[int, Bin] = {
-        min(int(held.score * BINS), BINS - 1): held for held in evaluation.quality.reliability
+        min(int(held.score * BINS), BINS - 1): held for held in quality.reliability
     }
     keeps: list[Mark] = []
     trashes: list[Mark] = []
@@ -148,7 +150,7 @@ def histogram(evaluation: Evaluation) -> Figure:
         trashes.append(Mark(x, trashed, f"{span}: {trashed} trash"))
         undecided.append(Mark(x, held.undecided, f"{span}: {held.undecided} undecided"))
     series = [Series("keep", "bars", "keep", keeps), Series("trash", "bars", "trash", trashes)]
-    if evaluation.quality.undecided:
+    if quality.undecided:
         series.append(Series("undecided", "bars", "faint", undecided))
     highest = max((mark.y for line in series for mark in line.marks), default=1)
     text = (
@@ -159,14 +161,14 @@ def histogram(evaluation: Evaluation) -> Figure:
     return Figure("histogram", "Scores by label", text, _share("score"), y, series)
 
 
-def reliability(evaluation: Evaluation) -> Figure:
+def reliability(quality: Quality) -> Figure:
     """Plot the share of kept images for each range of held-out scores.
 
     Scores are reliable if the share of kept images is equal to the score: of the images with score
     0.8, the user kept 80 %. With grades, the mean grade takes the place of the share.
     """
-    graded = evaluation.quality.measure != "AUC"
-    bins = evaluation.quality.reliability
+    graded = quality.measure != "AUC"
+    bins = quality.reliability
     largest = max((held.count for held in bins), default=1)
     marks = [
         Mark(

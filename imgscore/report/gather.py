@@ -18,7 +18,7 @@ from imgscore.heads.evaluate import evaluate
 from imgscore.heads.extras import extras_of, facts_of, grids_of
 from imgscore.heads.library import fit_features
 from imgscore.heads.recipes import AUTO, recipe
-from imgscore.heads.results import Evaluation, quality_of
+from imgscore.heads.results import Evaluation, pairs_of, quality_of
 from imgscore.heads.similar import near_duplicates, similar_pairs
 from imgscore.heads.suspects import contradicting, suspects
 from imgscore.paths import thumbnail
@@ -191,10 +191,12 @@ class Gatherer:
         This evaluation has no learning curve. Return None if there is no head, or if the quality of
         the current head was not measured.
         """
-        quality = quality_of(self._head.report) if self._head else None
-        if self._head is None or quality is None:
+        if self._head is None:
             return None
-        return Evaluation(str(self._head.report.get("kind")), quality, [], None)
+        quality, pairs = quality_of(self._head.report), pairs_of(self._head.report)
+        if quality is None and pairs is None:
+            return None
+        return Evaluation(str(self._head.report.get("kind")), quality, [], None, pairs=pairs)
 
     def _current_head(self) -> Head | None:
         head = self._head

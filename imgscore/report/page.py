@@ -15,6 +15,7 @@ from datetime import datetime
 from importlib import resources
 
 from imgscore.grades import OF_STARS
+from imgscore.heads.results import PairQuality
 from imgscore.report import svg
 from imgscore.report.data import Contents, PageData, ReportData, WatchFolders, dump
 from imgscore.report.figures import Figure
@@ -113,7 +114,9 @@ def _learned(data: ReportData) -> str:
     evaluation = data.evaluation
     if evaluation is None:
         return ""
-    quality = evaluation.quality
+    quality, pairs = evaluation.quality, evaluation.pairs
+    if quality is None:
+        return f"{pairs.comparisons} comparisons." + _predicted(pairs) if pairs else ""
     text = f"{quality.labels} labels, {quality.keeps} of them keep"
     text += f", {quality.undecided} undecided." if quality.undecided else "."
     if quality.compared is not None:
@@ -129,4 +132,15 @@ def _learned(data: ReportData) -> str:
         )
     if evaluation.doubled is not None:
         text += f" With twice as many labels, this share would be about {evaluation.doubled:.1%}."
-    return text
+    return text + (_predicted(pairs) if pairs else "")
+
+
+def _predicted(pairs: PairQuality) -> str:
+    """Return a sentence about the share of comparisons that held-out scores predict."""
+    share = pairs.accuracy
+    if share is None:
+        return ""
+    return (
+        " If two images that you compared were not used for the training, the better image has the "
+        f"higher score in {share.value:.1%} of all cases ({share.low:.1%} to {share.high:.1%})."
+    )

@@ -1,6 +1,7 @@
 """This module loads the training data of a head.
 
-The training data are the labelled images of a taste and a sample of all images.
+The training data are the labelled images of a taste, its compared images, and a sample of all
+images.
 """
 
 from __future__ import annotations
@@ -14,13 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgscore.embedders.registry import Spec
+from imgscore.heads.arrays import Ints
 from imgscore.heads.base import Examples
 from imgscore.heads.extras import extras_of, facts_of, grids_of, taken_of
 from imgscore.heads.features import Features
 from imgscore.heads.groups import fold_groups
 from imgscore.heads.library import library_features
 from imgscore.heads.similar import near_duplicates, similar_pairs
-from imgscore.store import file_names, head_inputs, labels, traits, vectors
+from imgscore.store import comparisons, file_names, head_inputs, labels, traits, vectors
+from imgscore.store.comparisons import Comparison
 from imgscore.store.schema import Label
 from imgscore.store.transaction import Txn
 
@@ -33,6 +36,8 @@ class Labelled(NamedTuple):
     """The labelled images of a taste that have an embedding.
 
     The item i of `digests`, the item i of `labels` and the row i of `examples` belong to one image.
+    The item i of `compared` and the row i of `examples.compared` belong to one image. The item i of
+    `answers` and the row i of `examples.comparisons` belong to one comparison.
     """
 
     digests: list[bytes]
@@ -43,15 +48,25 @@ class Labelled(NamedTuple):
 
     The search for near-duplicates uses them as well.
     """
+    compared: list[bytes]
+    answers: list[Comparison]
+
+    @property
+    def all_digests(self) -> list[bytes]:
+        """The digests of the labelled and of the compared images: rows of comparisons."""
+        return [*self.digests, *self.compared]
 
 
-def examples_of(txn: Txn, spec: Spec, taste: str) -> Labelled:
+def examples_of(txn: Txn, spec: Spec, taste: str, *, check: bool = True) -> Labelled:
     """Load the training data of a taste.
 
-    Raises UsageError if the taste has too few labels.
+    If `check` is true, raises UsageError if the taste has too few labels and comparisons.
     """
     label_of = dict(labels.iter_all(txn, taste))
     digests, matrix = rows_of(txn, spec, label_of)
+    answers = [answer for answer in comparisons.iter_all(txn, taste) if answer.teaches]
+    others = {digest for answer in answers for digest in (answer.first, answer.second)}
+    compared, compared_matrix = rows_of(txn, spec, sorted(others - label_of.keys()))
     ordered = [label_of[digest] for digest in digests]
     background_digests, background = sample(txn, spec, BACKGROUND)
     grades = np.array([label.grade for label in ordered], np.float32)
@@ -65,14 +80,53 @@ def examples_of(txn: Txn, spec: Spec, taste: str) -> Labelled:
         extras=extras(txn, digests, names=spec.measures_names),
         background_extras=extras(txn, background_digests, names=spec.measures_names),
     )
-    examples.check()
+    if compared:
+        answers, rows = _rows_of_answers(answers, [*digests, *compared])
+        examples = replace(
+            examples,
+            comparisons=rows,
+            compared=compared_matrix,
+            compared_extras=extras(txn, compared, names=spec.measures_names),
+        )
+        image_traits += [traits.get(txn, digest) for digest in compared]
+    elif answers:
+        answers, rows = _rows_of_answers(answers, digests)
+        examples = replace(examples, comparisons=rows)
+    if check:
+        examples.check()
     features = library_features(examples)
     grids, taken = grids_of(image_traits), taken_of(image_traits)
-    pairs = similar_pairs(matrix, features, background, grids, taken)
+    pairs = similar_pairs(examples.all_embeddings, features, background, grids, taken)
+    groups = fold_groups(pairs)
     assert examples.extras is not None
-    copies = near_duplicates(pairs, facts_of(examples.extras)).groups()
-    examples = replace(examples, groups=fold_groups(pairs), copies=copies, features=features)
-    return Labelled(digests, ordered, examples, features)
+    labelled_pairs = pairs.first(len(digests))
+    copies = near_duplicates(labelled_pairs, facts_of(examples.extras)).groups()
+    examples = replace(
+        examples,
+        groups=groups[: len(digests)],
+        compared_groups=groups[len(digests) :] if compared else None,
+        copies=copies,
+        features=features,
+    )
+    return Labelled(digests, ordered, examples, features, compared, answers)
+
+
+def _rows_of_answers(
+    answers: list[Comparison], digests: list[bytes]
+) -> tuple[list[Comparison], Ints]:
+    """Return the answers whose two images are in `digests`, and their rows as int64 [p, 3].
+
+    The rows are those of Examples.comparisons.
+    """
+    row_of = {digest: row for row, digest in enumerate(digests)}
+    used = [answer for answer in answers if {answer.first, answer.second} <= row_of.keys()]
+    rows = [
+        (row_of[answer.second], row_of[answer.first], 0)
+        if answer.answer == "second"
+        else (row_of[answer.first], row_of[answer.second], int(answer.answer == "same"))
+        for answer in used
+    ]
+    return used, np.array(rows, np.int64).reshape(-1, 3)
 
 
 def extras(txn: Txn, digests: list[bytes], *, names: bool) -> NDArray[np.float32]:

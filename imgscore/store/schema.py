@@ -338,6 +338,8 @@ class HeadRecord(msgspec.Struct, array_like=True, frozen=True):
     """A trained head, with the measurements of its training.
 
     `version`: the version of the head, which is also in the file name of the head.
+    `label_sequence`, `comparison_sequence`: the number of the newest event in the log of labels,
+    and in that of comparisons, when the training began.
     """
 
     version: str
@@ -348,3 +350,5 @@ class HeadRecord(msgspec.Struct, array_like=True, frozen=True):
     label_sequence: int
     accepted: bool
     report: dict[str, object]
+    comparisons: int = 0
+    comparison_sequence: int = 0

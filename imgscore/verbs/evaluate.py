@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from imgscore.config import TasteName
-from imgscore.heads.results import Point, Quality
+from imgscore.heads.results import PairQuality, Point, Quality
 from imgscore.messages import BaseRequest, Result
 from imgscore.verbs.base import Steps
 from imgscore.verbs.queries import answer, paths_of, taste_or_first
@@ -41,8 +41,9 @@ class Response(msgspec.Struct):
     """the name of the taste"""
     kind: str
     """the kind of the head"""
-    quality: Quality
-    """the figures that were measured with all labels of the taste"""
+    quality: Quality | None
+    """the figures that were measured with all labels of the taste; null if the taste has
+    comparisons and too few labels"""
     curve: list[Point]
     """the learning curve: the AUC for each number of labels, or the pairwise accuracy, as `measure`
     in `quality` says"""
@@ -56,6 +57,8 @@ class Response(msgspec.Struct):
     doubtful: list[Doubtful] | None = None
     """the labels whose grade differs by more than 0.4 from the score, the largest difference first;
     null without `--doubtful`"""
+    pairs: PairQuality | None = None
+    """how well held-out scores predict the comparisons of two images; null if there are none"""
 
 
 class Request(BaseRequest[Response]):
@@ -96,5 +99,6 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
             doubled=evaluation.doubled,
             left_out=evaluation.left_out,
             doubtful=doubtful if request.doubtful else None,
+            pairs=evaluation.pairs,
         )
     )

@@ -11,7 +11,7 @@ from msgspec import UNSET, UnsetType
 
 from imgscore.config import TasteName
 from imgscore.errors import ImgscoreError
-from imgscore.heads.results import Comparison, Quality
+from imgscore.heads.results import Comparison, PairQuality, Quality
 from imgscore.messages import BaseRequest, PathText, Result, ShortText
 from imgscore.paths import head_file
 from imgscore.verbs.base import Steps, until_idle
@@ -38,11 +38,17 @@ class HeadReport(msgspec.Struct):
     settings: dict[str, object] | UnsetType = UNSET
     """the settings of the training"""
     quality: Quality | UnsetType = UNSET
-    """the quality of the head, measured on labels that were not used for the training"""
+    """the quality of the head, measured on labels that were not used for the training; missing if
+    the head learned from comparisons and from too few labels"""
     comparison: Comparison | UnsetType | None = UNSET
     """the comparison with the previous head; null if there was no previous head"""
     accepted: bool | UnsetType = UNSET
     """true if the head is at least as good as the previous head"""
+    pairs: PairQuality | UnsetType = UNSET
+    """how well held-out scores predict the comparisons of two images; missing if there are none"""
+    calibrated: bool | UnsetType = UNSET
+    """false if the head learned from comparisons and from too few labels: a score of 0.5 is then
+    the middle of the library, and no probability that you would keep the image"""
 
 
 class Response(msgspec.Struct):
@@ -66,6 +72,8 @@ class Response(msgspec.Struct):
     """the report about the training"""
     error: str | None = None
     """always null"""
+    comparisons: int = 0
+    """the number of comparisons of two images in the training"""
 
 
 class Request(BaseRequest[Response]):
@@ -160,4 +168,5 @@ def _row(head: HeadRecord, in_use: str | None) -> Response:
         created_ns=head.created_ns,
         embedder=head.embedder,
         report=msgspec.convert(head.report, HeadReport),
+        comparisons=head.comparisons,
     )

@@ -34,6 +34,8 @@ class Response(msgspec.Struct):
     """the report about the training, as `heads list` prints it"""
     error: str | None
     """the reason why the training failed, and a remedy; null if it did not fail"""
+    comparisons: int = 0
+    """the number of comparisons of two images in the training"""
 
 
 class Request(BaseRequest[Response]):
@@ -45,7 +47,7 @@ class Request(BaseRequest[Response]):
 
 def run(engine: Engine, request: Request) -> Steps[Response]:
     """Train, and yield a Response for each taste. Raises ImgscoreError if labels are missing."""
-    from imgscore.engine.tastes import MIN_LABELS
+    from imgscore.engine.tastes import MIN_COMPARISONS, MIN_LABELS
     from imgscore.store import heads
 
     tastes = [request.taste] if request.taste else sorted(engine.trainer.tastes)
@@ -57,7 +59,8 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
         if missing:
             raise ImgscoreError(
                 f"taste {taste!r} has too few labels: {missing}",
-                f"move at least {MIN_LABELS} files into keep/ and {MIN_LABELS} into trash/",
+                f"move at least {MIN_LABELS} files into keep/ and {MIN_LABELS} into trash/, or "
+                f"compare at least {MIN_COMPARISONS} pairs: imgscore compare",
             )
     yield from until_idle(engine, "training")
     failed = []
@@ -71,6 +74,7 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
                     taste=taste,
                     head=head.version,
                     labels=head.labels,
+                    comparisons=head.comparisons,
                     used=head.accepted,
                     report=msgspec.convert(head.report, HeadReport),
                     error=problem or None,

@@ -191,7 +191,13 @@ def _finite(numbers: Iterable[float]) -> bool:
 
 
 def _is_head(record: HeadRecord, task: Train) -> bool:
-    numbers = (record.created_ns, record.labels, record.label_sequence)
+    numbers = (
+        record.created_ns,
+        record.labels,
+        record.label_sequence,
+        record.comparisons,
+        record.comparison_sequence,
+    )
     return (
         record.taste == task.taste
         and record.version.isascii()

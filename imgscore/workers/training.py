@@ -22,7 +22,7 @@ from imgscore.heads.recipes import WORDS
 from imgscore.heads.training import train as train_head
 from imgscore.heads.words import from_words
 from imgscore.paths import head_file
-from imgscore.store import head_inputs, heads, labels, scores, vectors
+from imgscore.store import comparisons, head_inputs, heads, labels, scores, vectors
 from imgscore.store.examples import examples_of, extras, sample
 from imgscore.store.schema import HeadRecord
 from imgscore.workers.messages import Rescore, Scored, Train, Trained
@@ -38,29 +38,35 @@ MB."""
 
 
 def train(context: Context, task: Train) -> Trained:
-    """Train a head on the labels in the store, and save the head.
+    """Train a head on the labels and comparisons in the store, and save the head.
 
     This function does not write to the store. It returns the record of the head in the answer.
-    Raises ImgscoreError if too few labelled images have an embedding.
+    Raises ImgscoreError if too few labelled and compared images have an embedding.
     """
     if task.recipe == WORDS:
         return _from_words(context, task)
     spec = context.spec
     with context.store.read() as txn:
         before = heads.current(txn, task.taste)
-        newest = labels.last_sequence(txn)
+        newest, newest_answer = labels.last_sequence(txn), comparisons.last_sequence(txn)
         version = str(len(heads.of_taste(txn, task.taste)) + 1)
         labelled = examples_of(txn, spec, task.taste)
-    previous, seen = None, None
+    previous, seen, seen_answers = None, None, None
     if before is not None and before.embedder == spec.id:
         previous = files.load(head_file(context.heads_folder, task.taste, before.version))
-        seen = np.array([label.sequence <= before.label_sequence for label in labelled.labels])
+        seen = np.array(
+            [label.sequence <= before.label_sequence for label in labelled.labels], bool
+        )
+        seen_answers = np.array(
+            [answer.sequence <= before.comparison_sequence for answer in labelled.answers], bool
+        )
     step("in training")
     trained = train_head(
         labelled.examples,
         kind=task.recipe,
         previous=previous,
         seen=seen,
+        seen_comparisons=seen_answers,
         device=context.device,
         on_progress=context.on_progress,
     )
@@ -76,6 +82,8 @@ def train(context: Context, task: Train) -> Trained:
             label_sequence=newest,
             accepted=trained.accepted,
             report=msgspec.to_builtins(trained.report),
+            comparisons=len(labelled.answers),
+            comparison_sequence=newest_answer,
         )
     )
 

@@ -10,7 +10,7 @@ from imgscore.cli import output
 from imgscore.cli.app import Json, Section, Taste, app, prints
 from imgscore.cli.formatting import scored
 from imgscore.errors import UsageError
-from imgscore.heads.results import Evaluation, Interval
+from imgscore.heads.results import Evaluation, Interval, Quality
 from imgscore.messages import Message
 from imgscore.verbs import heads
 from imgscore.verbs.base import rows_of
@@ -68,6 +68,7 @@ def _plot(evaluation: Response, all_heads: list[heads.Response], file: Path) -> 
         evaluation.curve,
         evaluation.doubled,
         evaluation.left_out,
+        evaluation.pairs,
     )
     trained = [
         TrainedHead(
@@ -89,12 +90,26 @@ def _label(row: Doubtful) -> str:
     return row.label if row.grade is None else grades.text_of(row.grade)
 
 
+def _figure(name: str, figure: Interval) -> str:
+    return f"{name:<22}{figure.value:.3f}  ({figure.low:.3f} to {figure.high:.3f})"
+
+
 def _describe(row: Response) -> str:
-    quality = row.quality
+    lines = [] if row.quality is None else _of_labels(row, row.quality)
+    if row.pairs is not None:
+        same = f", {row.pairs.same} of them the same" if row.pairs.same else ""
+        lines.append(f"taste {row.taste}: {row.pairs.comparisons} comparisons{same}")
+        if row.pairs.accuracy is not None:
+            lines.append(_figure("right about pairs", row.pairs.accuracy))
+    if row.quality is None:
+        lines.append("The scores are not calibrated: label some images with keep and with trash.")
+    if row.doubtful is not None:
+        lines.append(f"doubtful labels: {len(row.doubtful)}")
+        lines += [f"  {_label(label):<5} but {scored(label)}" for label in row.doubtful]
+    return "\n".join(lines)
 
-    def figure(name: str, figure: Interval) -> str:
-        return f"{name:<22}{figure.value:.3f}  ({figure.low:.3f} to {figure.high:.3f})"
 
+def _of_labels(row: Response, quality: Quality) -> list[str]:
     figures = [
         ("accuracy", quality.accuracy),
         ("AUC", quality.auc),
@@ -106,8 +121,8 @@ def _describe(row: Response) -> str:
     lines = [
         f"taste {row.taste}: {quality.labels} labels, {quality.keeps} of them keep"
         + (f", {quality.undecided} undecided" if quality.undecided else ""),
-        *(figure(name, measured) for name, measured in figures if measured is not None),
-        figure("log loss", quality.log_loss) + f"; base rate alone {quality.base_log_loss:.3f}",
+        *(_figure(name, measured) for name, measured in figures if measured is not None),
+        _figure("log loss", quality.log_loss) + f"; base rate alone {quality.base_log_loss:.3f}",
         "learning curve        "
         + ", ".join(f"{point.labels}: {point.auc:.3f}" for point in row.curve)
         + ("; not measured for fewer labels: time was up" if row.left_out else ""),
@@ -118,7 +133,4 @@ def _describe(row: Response) -> str:
     lines[-1] += ", ".join(
         f"{bucket.score:.2f} → {bucket.keep:.2f} ({bucket.count})" for bucket in quality.reliability
     )
-    if row.doubtful is not None:
-        lines.append(f"doubtful labels: {len(row.doubtful)}")
-        lines += [f"  {_label(label):<5} but {scored(label)}" for label in row.doubtful]
-    return "\n".join(lines)
+    return lines

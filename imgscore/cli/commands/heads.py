@@ -60,7 +60,12 @@ def _describe(row: Response) -> str:
     quality = row.report.quality
     figure = quality.compared if quality else None
     # An imported head has no measured quality.
-    other = "" if row.accepted else "refused: it was worse" if figure else "imported"
+    right = row.report.pairs.accuracy if row.report.pairs else None
+    refused = "refused: it was worse" if figure or right else "imported"
+    other = "" if row.accepted else refused
     state = "in use" if row.in_use else other
     proof = f"{quality.measure} {figure.value:.3f}" if quality and figure else "AUC unknown"
-    return f"{row.head:>4}  {when}  {row.labels:>6} labels  {proof}  {state}".rstrip()
+    if not figure and right is not None:
+        proof = f"{right.value:.1%} of the pairs"
+    compared = f", {row.comparisons} comparisons" if row.comparisons else ""
+    return f"{row.head:>4}  {when}  {row.labels:>6} labels{compared}  {proof}  {state}".rstrip()

@@ -37,5 +37,13 @@ def _describe(row: Response) -> str:
         figure = quality.compared
         proof = f"; held-out {quality.measure} {figure.value:.3f}"
         proof += f" ({figure.low:.3f} to {figure.high:.3f})"
+    elif row.report.pairs and row.report.pairs.accuracy:
+        right = row.report.pairs.accuracy
+        proof = (
+            f"; right about {right.value:.1%} of the pairs ({right.low:.1%} to {right.high:.1%})"
+        )
+    count = f"{row.labels} labels"
+    if row.comparisons:
+        count += f", {row.comparisons} comparisons"
     use = "in use" if row.used else "not used: the previous head is better"
-    return f"head {row.head} of taste {row.taste}: {row.labels} labels{proof}; {use}"
+    return f"head {row.head} of taste {row.taste}: {count}{proof}; {use}"

@@ -3,13 +3,17 @@
 import tracemalloc
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
 from imgscore.embedders import lite0_spec, registry
-from imgscore.heads import mlp
+from imgscore.errors import UsageError
+from imgscore.heads import files, mlp
 from imgscore.images.traits import Traits
-from imgscore.store import labels, traits, vectors
+from imgscore.paths import head_file
+from imgscore.store import comparisons, heads, labels, traits, vectors
+from imgscore.store.comparisons import AnswerEvent, ComparisonEvent
 from imgscore.store.examples import examples_of, sample
 from imgscore.store.schema import LabelEvent
 from imgscore.store.store import Store
@@ -78,3 +82,98 @@ def test_train_recipe_decides_the_kind_of_head(context: Context, monkeypatch) ->
     monkeypatch.setattr(mlp, "HIDDEN_WIDTHS", (8,))
     assert train(context, Train("default", "mlp")).record.report["kind"] == "mlp"
     assert train(context, Train("default")).record.report["kind"] == "kernel"
+
+
+def compare(
+    context: Context,
+    pairs: list[tuple[int, int]],
+    answer: AnswerEvent = "first",
+    taste: str = "pairs",
+) -> None:
+    """Record the same answer about each pair."""
+    folder = context.store_folder
+
+    def record(txn: Txn) -> None:
+        for better, worse in pairs:
+            digests = better.to_bytes(32, "big"), worse.to_bytes(32, "big")
+            comparisons.append(txn, ComparisonEvent(1, taste, *digests, answer, "cli"))
+
+    with Store(folder) as store:
+        store.commit(record)
+
+
+def test_examples_of_comparisons_have_rows_for_both_images(context: Context) -> None:
+    compare(context, [(3, 2), (4, 5), (99, 2)])
+    compare(context, [(0, 9)], "second")
+    compare(context, [(8, 1)], "same")
+    compare(context, [(7, 6)], "skip")
+    with context.store.read() as txn:
+        taught = examples_of(txn, context.spec, "pairs", check=False)
+        with pytest.raises(UsageError):
+            examples_of(txn, context.spec, "pairs")
+    assert taught.digests == [] and len(taught.examples) == 0
+    numbers = [int.from_bytes(digest, "big") for digest in taught.all_digests]
+    assert sorted(numbers) == [0, 1, 2, 3, 4, 5, 8, 9], "no image of a skipped pair"
+    rows = taught.examples.comparisons
+    answered = {(numbers[better], numbers[worse], same) for better, worse, same in rows}
+    # Image 99 has no embedding.
+    assert answered == {(3, 2, 0), (4, 5, 0), (9, 0, 0), (8, 1, 1)}
+    assert len(taught.answers) == 4
+    groups = dict(zip(numbers, taught.examples.all_groups.tolist(), strict=True))
+    assert groups[0] == groups[1] and len(set(groups.values())) == 7
+
+
+def test_examples_of_a_labelled_and_compared_image_have_one_row(context: Context) -> None:
+    with Store(context.store_folder) as store, store.write() as txn:
+        labels.append(txn, LabelEvent(1, "pairs", (3).to_bytes(32, "big"), 1.0, "cli", b"/a"))
+    compare(context, [(3, 2), (2, 4)])
+    with context.store.read() as txn:
+        taught = examples_of(txn, context.spec, "pairs", check=False)
+    assert [len(taught.digests), len(taught.compared)] == [1, 2]
+    better, worse, _ = taught.examples.comparisons.T
+    assert taught.all_digests[better[1]] == (3).to_bytes(32, "big") or better[0] == 0
+    assert len(taught.examples.all_embeddings) == 3 and worse.max() < 3
+
+
+def test_train_on_comparisons_alone_records_an_uncalibrated_head(context: Context) -> None:
+    compare(context, [(number, number - 1) for number in range(3, COUNT, 2)])
+    record = train(context, Train("pairs")).record
+    assert (record.labels, record.comparisons) == (0, 19)
+    assert record.comparison_sequence == 19
+    assert record.report["calibrated"] is False and "quality" not in record.report
+    pairs = record.report["pairs"]
+    assert isinstance(pairs, dict) and pairs["comparisons"] == 19
+    with context.store.read() as txn:
+        digests, rows = sample(txn, context.spec, COUNT)
+    head = files.load(head_file(context.heads_folder, "pairs", record.version))
+    score = dict(zip(digests, head.score(rows).score, strict=True))
+    won = [score[number.to_bytes(32, "big")] for number in range(3, COUNT, 2)]
+    lost = [score[number.to_bytes(32, "big")] for number in range(2, COUNT, 2)]
+    assert np.mean(np.array(won) > np.array(lost)) > 0.9
+
+
+def test_train_on_labels_and_comparisons_uses_both(context: Context) -> None:
+    compare(context, [(number, number - 1) for number in range(3, COUNT, 2)], taste="default")
+    with Store(context.store_folder) as store, store.write() as txn:
+        for digest, label in labels.iter_all(txn, "default"):
+            labels.append(txn, LabelEvent(1, "labels", digest, label.grade, "cli", b"/a"))
+    alone, both = (train(context, Train(taste)).record for taste in ("labels", "default"))
+    assert (alone.comparisons, both.comparisons) == (0, 19)
+    assert both.report["calibrated"] is True and "pairs" not in alone.report
+    assert both.report["quality"] != alone.report["quality"]
+
+
+def test_train_again_compares_the_heads_on_new_comparisons(context: Context) -> None:
+    pairs = [(number, number - 1) for number in range(1, COUNT, 2)]
+    compare(context, pairs)
+    first = train(context, Train("pairs")).record
+    context.store.close()
+    again = Context(context.store_folder, context.heads_folder, "efficientnet-lite0", "cpu")
+    with Store(context.store_folder) as store, store.write() as txn:
+        heads.record(txn, msgspec.structs.replace(first, comparison_sequence=0))
+    second = train(again, Train("pairs")).record
+    again.store.close()
+    compared = second.report["comparison"]
+    assert isinstance(compared, dict)
+    assert compared["basis"] == "new comparisons" and compared["labels"] == len(pairs)
+    assert "held-out comparisons" in str(second.report["reason"])

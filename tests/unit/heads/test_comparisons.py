@@ -3,17 +3,22 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
+import msgspec
 import numpy as np
 import pytest
 
 from imgscore.errors import UsageError
 from imgscore.heads import files
-from imgscore.heads.base import MIN_COMPARISONS, Examples, Fitted
+from imgscore.heads.base import MIN_COMPARISONS, Examples, Fitted, Scores
+from imgscore.heads.evaluate import evaluate
 from imgscore.heads.groups import FOLDS, split, split_answers
 from imgscore.heads.kernel import KernelHead, KernelRecipe
 from imgscore.heads.measures import Ranking
 from imgscore.heads.mlp import MlpRecipe
+from imgscore.heads.results import PairQuality, pairs_of
+from imgscore.heads.training import train
 from tests.unit.heads.conftest import MakeUp
 
 Compare = Callable[..., Examples]
@@ -182,7 +187,7 @@ def test_mlp_needs_labels_and_leaves_comparisons_out(compared: Compare) -> None:
         MlpRecipe().fit(compared(0, 50))
     pytest.importorskip("torch")
     fitted = MlpRecipe().fit(compared(12, 10))
-    assert len(fitted.folds) == 12 and len(fitted.comparison_odds) == 0
+    assert len(fitted.folds) == 32 and len(fitted.comparison_odds) == 0
 
 
 def test_save_then_load_head_of_comparisons_scores_alike(compared: Compare, tmp_path: Path) -> None:
@@ -227,3 +232,106 @@ def test_split_answers_without_comparisons_is_split(compared: Compare) -> None:
     upper = compared(40, 1).upper
     none = np.empty((0, 3), np.int64)
     assert np.array_equal(split_answers(upper, none, np.arange(40)), split(upper))
+
+
+class Random:
+    """A head whose scores say nothing about the images."""
+
+    kind = "kernel"
+    embedder = "made-up"
+    dimensions = 40
+    settings = MappingProxyType({})
+
+    def score(self, embeddings, extras=None):
+        score = np.random.default_rng(0).random(len(embeddings)).astype(np.float32)
+        return Scores(score, np.zeros_like(score))
+
+
+class Knowing(Random):
+    """A head that knows the value of each image."""
+
+    def score(self, embeddings, extras=None):
+        score = (value_of(embeddings) / 3).astype(np.float32)
+        return Scores(score, np.zeros_like(score))
+
+
+def test_train_on_comparisons_replaces_a_worse_head_and_keeps_a_better_one(
+    compared: Compare,
+) -> None:
+    examples = compared(0, 80, 0.4)
+    better = train(examples, previous=Random())
+    assert better.accepted and better.report.comparison is not None
+    assert better.report.comparison.basis == "new comparisons"
+    assert better.report.comparison.labels == 80
+    worse = train(compared(0, 80, 0.0), previous=Knowing())
+    assert not worse.accepted and "held-out comparisons" in worse.report.reason
+
+
+def test_train_on_comparisons_compares_heads_only_on_new_ones(compared: Compare) -> None:
+    examples = compared(0, 60)
+    seen = np.arange(60) < 50
+    assert train(examples, previous=Random(), seen_comparisons=seen).report.comparison is None
+    seen = np.arange(60) < 30
+    report = train(examples, previous=Random(), seen_comparisons=seen).report
+    assert report.comparison is not None and report.comparison.labels == 30
+
+
+def test_train_reports_held_out_accuracy_near_that_on_new_pairs(compared: Compare) -> None:
+    examples = compared(0, 120, 0.3)
+    trained = train(examples)
+    generator = np.random.default_rng(9)
+    new = generator.random((4000, 40)).astype(np.float16)
+    seen = value_of(new) + 0.3 * generator.normal(size=4000)
+    score = trained.head.score(new).score
+    right = np.mean((seen[::2] > seen[1::2]) == (score[::2] > score[1::2]))
+    pairs = trained.report.pairs
+    assert isinstance(pairs, PairQuality) and pairs.accuracy is not None
+    assert pairs.accuracy.low <= right <= pairs.accuracy.high
+    assert pairs.comparisons == 120 and pairs.log_loss.value < np.log(2)
+    assert not trained.report.calibrated
+    encoded = msgspec.to_builtins(trained.report)
+    assert "quality" not in encoded and pairs_of(encoded) == pairs
+
+
+def test_train_random_answers_are_not_predicted(compared: Compare) -> None:
+    examples = compared(0, 150)
+    turned = np.random.default_rng(3).random(150) < 0.5
+    rows = examples.comparisons.copy()
+    rows[turned] = rows[turned][:, [1, 0, 2]]
+    report = train(replace(examples, comparisons=rows)).report
+    assert isinstance(report.pairs, PairQuality) and report.pairs.accuracy is not None
+    assert report.pairs.accuracy.low < 0.5 < report.pairs.accuracy.high
+
+
+def test_train_near_duplicates_in_two_pairs_are_held_out_together(compared: Compare) -> None:
+    """Each image has a copy in another pair; the answers are random, and equal for copies."""
+    examples = compared(0, 60)
+    assert examples.compared is not None
+    images = np.concatenate([examples.compared, examples.compared])
+    turned = np.random.default_rng(3).random(60) < 0.5
+    rows = examples.comparisons.copy()
+    rows[turned] = rows[turned][:, [1, 0, 2]]
+    rows = np.concatenate([rows, rows + np.array([120, 120, 0])])
+    doubled = replace(examples, compared=images, comparisons=rows)
+
+    def accuracy(groups: np.ndarray) -> float:
+        report = train(replace(doubled, compared_groups=groups, groups=np.empty(0, int))).report
+        assert isinstance(report.pairs, PairQuality) and report.pairs.accuracy is not None
+        return report.pairs.accuracy.value
+
+    assert accuracy(np.tile(np.arange(120), 2)) < 0.68
+    assert accuracy(np.arange(240)) > 0.9, "copies in other folds reveal the answers"
+
+
+def test_evaluate_comparisons_alone_measures_no_labels(compared: Compare) -> None:
+    measured = evaluate(compared(0, 40))
+    assert measured.quality is None and measured.curve == [] and measured.doubled is None
+    assert measured.pairs is not None and measured.pairs.comparisons == 40
+
+
+def test_evaluate_mixture_measures_both(compared: Compare) -> None:
+    measured = evaluate(compared(40, 30, same=3))
+    assert measured.quality is not None and measured.quality.labels == 40
+    assert measured.pairs is not None
+    assert (measured.pairs.comparisons, measured.pairs.same) == (30, 3)
+    assert [point.labels for point in measured.curve] == [10, 20, 40]

@@ -1,0 +1,56 @@
+"""When the labels and comparisons of a taste suffice, and when it is trained."""
+
+import pytest
+
+from imgscore.engine import tastes
+from imgscore.engine.tastes import MIN_COMPARISONS, RETRAIN_COMPARISONS, TasteState
+from imgscore.heads import base
+
+
+def test_min_comparisons_is_that_of_the_heads() -> None:
+    assert MIN_COMPARISONS == base.MIN_COMPARISONS
+
+
+@pytest.mark.parametrize(
+    ("grades", "comparisons", "missing"),
+    [
+        ({}, 0, "2 more keep and 2 more trash"),
+        ({1.0: 5}, 0, "2 more trash"),
+        ({}, 3, "2 more keep and 2 more trash, or 7 more comparisons"),
+        ({1.0: 2, 0.0: 1}, 9, "1 more trash, or 1 more comparison"),
+        ({}, 10, ""),
+        ({1.0: 2, 0.0: 2}, 3, ""),
+    ],
+)
+def test_missing_counts_labels_or_comparisons(
+    grades: dict[float, int], comparisons: int, missing: str
+) -> None:
+    assert TasteState(grades=grades, comparisons=comparisons).missing == missing
+
+
+def test_missing_with_a_recipe_that_ignores_comparisons_counts_labels_only() -> None:
+    state = TasteState(comparisons=100, learns_comparisons=False)
+    assert state.missing == "2 more keep and 2 more trash"
+
+
+def test_postpone_waits_for_a_pause_until_many_comparisons_are_new() -> None:
+    state = TasteState(comparisons=50, tried_comparisons=50)
+    due = []
+    for answer in range(1, 40):
+        state.comparisons += 1
+        state.postpone(float(answer), 5.0)
+        due.append(state.due)
+    waiting = RETRAIN_COMPARISONS - 1
+    assert due[:waiting] == [answer + 5.0 for answer in range(1, waiting + 1)]
+    assert set(due[waiting:]) == {due[waiting - 1]}
+
+
+def test_postpone_after_new_labels_always_waits() -> None:
+    state = TasteState(grades={1.0: 500, 0.0: 500})
+    for now in range(100):
+        state.postpone(float(now), 5.0)
+    assert state.due == 104.0
+
+
+def test_patience_grows_up_to_a_limit() -> None:
+    assert tastes.patience(0, 1.0) < tastes.patience(300, 1.0) <= tastes.MAX_PATIENCE
