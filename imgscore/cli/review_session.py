@@ -15,7 +15,7 @@ from imgscore import dispatch
 from imgscore.cli.order_watch import OrderWatch
 from imgscore.errors import ImgscoreError
 from imgscore.report import files
-from imgscore.report.data import Image
+from imgscore.report.data import Image, PageData
 from imgscore.report.page import page, page_data, policy_of
 from imgscore.verbs import compare, report, review, search
 from imgscore.verbs import next as next_images
@@ -94,8 +94,8 @@ class Session:
         # The head is that of the gathered data: a newer head may be in use now.
         head = "" if data.head is None else data.head.version
         version = f"{head}-{self.orders.version().rpartition('-')[2]}"
-        self._content = page_data(
-            data, source.watches, "thumbnails", review=True, version=version, tab=tab
+        self._show(
+            page_data(data, source.watches, "thumbnails", review=True, version=version, tab=tab)
         )
         self.actions: dict[str, Callable[[Any], object]] = {
             "label": self._label,
@@ -112,6 +112,14 @@ class Session:
         """Wait until the running action has ended. After this call, no other action can begin."""
         self.orders.end()
         self._lock.acquire()
+
+    def _show(self, content: PageData) -> None:
+        """Replace the data of the page."""
+        self._content = content
+        self._number_of: dict[str, int] = {}
+        """the number of each digest on the page; of equal files, the first one counts"""
+        for number, image in enumerate(content.images):
+            self._number_of.setdefault(image.sha256, number)
 
     def page(self) -> tuple[str, str]:
         """Return the HTML of the page with the present labels, and its Content-Security-Policy."""
@@ -201,7 +209,7 @@ class Session:
                 rows: list[Any] = rows_of(dispatch.call(request))
             except ImgscoreError as error:
                 return ImageNumbers([], f"{error.message}: {error.remedy}")
-            numbers = self._first_numbers()
+            numbers = self._number_of
             return ImageNumbers([numbers[row.sha256] for row in rows if row.sha256 in numbers])
 
     def _pairs(self, request: Any) -> Proposals:
@@ -216,7 +224,7 @@ class Session:
                 rows: list[Any] = rows_of(dispatch.call(wanted))
             except ImgscoreError as error:
                 return Proposals([], [], f"{error.message}: {error.remedy}")
-            numbers = self._first_numbers()
+            numbers = self._number_of
         shown = [row for row in rows if all(image.sha256 in numbers for image in row.images)]
         return Proposals(
             [[numbers[image.sha256] for image in row.images] for row in shown],
@@ -230,8 +238,8 @@ class Session:
         """
         answers = msgspec.convert(request["answers"], list[compare.PairAnswer])
         with self._lock:
-            known = self._first_numbers()
-            if not answers or not {d for a in answers for d in (a.first, a.second)} <= set(known):
+            digests = {digest for pair in answers for digest in (pair.first, pair.second)}
+            if not digests or not digests <= self._number_of.keys():
                 raise ValueError("the page shows other images")
             recorded = self._recorded(compare.Request(taste=self._taste, answers=answers))
             if recorded.numbers:
@@ -257,20 +265,11 @@ class Session:
         rows: list[Any] = rows_of(dispatch.call(request))
         return Recorded([row.number for row in rows if row.number is not None], rows[-1].answers)
 
-    def _first_numbers(self) -> dict[str, int]:
-        """Return the number of each digest on the page. Of equal files, the first one counts."""
-        numbers: dict[str, int] = {}
-        for number, image in enumerate(self._content.images):
-            numbers.setdefault(image.sha256, number)
-        return numbers
-
     def _renew(self, request: Any) -> dict[str, object]:
         """Read the data of the page again, and return the parts that may have changed."""
         version = self.orders.version()
         with self._lock:
             (source,) = rows_of(dispatch.call(self._request))
             data = files.read(Path(source.data), source.folder)
-            self._content = page_data(
-                data, source.watches, "thumbnails", review=True, version=version
-            )
+            self._show(page_data(data, source.watches, "thumbnails", review=True, version=version))
             return {name: msgspec.to_builtins(getattr(self._content, name)) for name in RENEWED}
