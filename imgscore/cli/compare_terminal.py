@@ -1,18 +1,22 @@
 """Asks in the terminal which of two images is better. One key gives each answer."""
 
+from __future__ import annotations
+
 import os
+import re
 import sys
 import termios
 import tty
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Literal
 
 from imgscore import dispatch
 from imgscore.cli import output, terminal_images
+from imgscore.cli.formatting import answers_text
 from imgscore.cli.output import print_note
 from imgscore.cli.path_text import short
-from imgscore.cli.terminal_images import images_of
+from imgscore.cli.terminal_images import Screen, images_of
 from imgscore.errors import UsageError
 from imgscore.verbs.base import rows_of
 from imgscore.verbs.compare import Answered, PairAnswer, Proposal, Request
@@ -23,12 +27,13 @@ KEYS: dict[bytes, AnswerKey] = {
     b"1": "first", b"\x1b[D": "first", b"\x1bOD": "first",
     b"2": "second", b"\x1b[C": "second", b"\x1bOC": "second",
     b"s": "same", b" ": "skip", b"u": "undo",
-    b"q": "end", b"\x04": "end", b"\x1b": "end", b"": "end",
+    b"q": "end", b"\x04": "end", b"\x1b": "end",
 }  # fmt: skip
 """For each key, as the bytes that a terminal sends: the meaning of the key. An arrow key sends an
-escape sequence. No bytes mean that the terminal was closed."""
-MAX_KEY_BYTES = 16
-"""The largest number of bytes that one key sends."""
+escape sequence. Ctrl-D sends 0x04."""
+_KEY = re.compile(rb"\x1b[\[O][\d;]*[^\d;]|.", re.DOTALL)
+READ_BYTES = 1024
+"""The largest number of bytes that are read at once. It is more than a person types ahead."""
 PAIRS = 10
 """The number of pairs that are chosen at once. The choice can take some seconds."""
 HELP = "1 or ← first · 2 or → second · s the same · space skip · u undo · q end"
@@ -44,9 +49,17 @@ def run(folder: str | None, taste: str | None) -> None:
             "--terminal needs a terminal for its input and output",
             "to compare in the browser, omit --terminal; to list the pairs: --list",
         )
-    if not terminal_images.can_draw():
+    terminal = sys.stdin.fileno()
+    screen = terminal_images.screen()
+    if screen is None:
         print_note("this terminal cannot show images; to see them, omit --terminal")
     print_note(HELP)
+    with _unbuffered(terminal):
+        _session(folder, taste, Keys(lambda: os.read(terminal, READ_BYTES)), screen)
+
+
+def _session(folder: str | None, taste: str | None, keys: Keys, screen: Screen | None) -> None:
+    """Show pairs and record the answers, until the user ends the session or no pair is left."""
     answered: list[tuple[Proposal, list[int]]] = []
     waiting: list[Proposal] = []
     while True:
@@ -56,8 +69,8 @@ def run(folder: str | None, taste: str | None) -> None:
             print_note("there is nothing left to compare")
             return
         proposal = waiting[0]
-        _draw(proposal)
-        match _key(sys.stdin.fileno()):
+        _draw(proposal, screen)
+        match keys.next():
             case "end":
                 return
             case "undo":
@@ -84,26 +97,40 @@ def _proposals(folder: str | None, taste: str | None) -> list[Proposal]:
 
 def _record(request: Request) -> list[Answered]:
     rows = [row for row in rows_of(dispatch.call(request)) if isinstance(row, Answered)]
-    answers = rows[-1].answers
-    print_note(f"{rows[0].answer or 'no answer'}  ({answers} answers)")
+    print_note(f"{rows[0].answer or 'no answer'}  ({answers_text(rows[-1].answers)})")
     return rows
 
 
-def _draw(proposal: Proposal) -> None:
+def _draw(proposal: Proposal, screen: Screen | None) -> None:
     """Print the names of the images, and the images themselves if the terminal can show them."""
     names = (short(image.path or image.sha256) for image in proposal.images)
     sys.stdout.write("  |  ".join(map(output.printable, names)) + "\n")
     pair = ((image.path, image.sha256) for image in proposal.images)
-    sys.stdout.write(terminal_images.drawing(images_of(*pair)))
+    sys.stdout.write(terminal_images.drawing(images_of(*pair), screen))
     sys.stdout.flush()
 
 
-def _key(terminal: int) -> AnswerKey:
-    """Wait for a key of KEYS, and return its meaning. Other keys are ignored."""
-    with _unbuffered(terminal):
+class Keys:
+    """The keys that the user presses. Keys that were pressed early wait for their turn.
+
+    `read`: returns the bytes of the next key or keys; b"" if the terminal was closed.
+    """
+
+    def __init__(self, read: Callable[[], bytes]) -> None:
+        self._read = read
+        self._pressed = b""
+
+    def next(self) -> AnswerKey:
+        """Wait for a key of KEYS, and return its meaning. Other keys are ignored."""
         while True:
-            pressed = os.read(terminal, MAX_KEY_BYTES)
-            if (meaning := KEYS.get(pressed)) is not None:
+            if not self._pressed:
+                self._pressed = self._read()
+                if not self._pressed:
+                    return "end"
+            key = _KEY.match(self._pressed)
+            assert key is not None  # the pattern matches any byte
+            self._pressed = self._pressed[key.end() :]
+            if (meaning := KEYS.get(key[0])) is not None:
                 return meaning
 
 

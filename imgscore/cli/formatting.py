@@ -49,6 +49,11 @@ def label_text(label: str | None, grade: float | None) -> str:
     return (label or "clear") if grade is None else text_of(grade)
 
 
+def answers_text(count: int) -> str:
+    """Return the number of answers of comparisons as text, such as "1 answer"."""
+    return f"{count} {'answer' if count == 1 else 'answers'}"
+
+
 def scored(row: _ScoredRow) -> str:
     """Return a line with the score and the path of an image.
 

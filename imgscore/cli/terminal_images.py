@@ -82,40 +82,34 @@ def show(
     for each line of thumbnails.
     `wanted`: if true, draw the images if the terminal can show them.
     """
-    screen = _screen() if wanted and not as_json else None
-    if screen is not None:
+    here = screen() if wanted and not as_json else None
+    if here is not None:
         messages = output.gathered(messages)
         files = _thumbnails([image for row in rows_of(messages) for image in chain(*images(row))])
 
     def below(row: R) -> str:
-        if screen is None:
+        if here is None:
             return ""
         lines = ([files[image] for image in line if image in files] for line in images(row))
-        return "".join(screen.draw(line) for line in lines)
+        return "".join(here.draw(line) for line in lines)
 
     raise typer.Exit(
         output.print_messages(messages, human, as_json=as_json, images=below, nothing=nothing)
     )
 
 
-def can_draw() -> bool:
-    """Return whether stdout is a terminal that can show images."""
-    return _screen() is not None
-
-
-def drawing(images: list[ImageRef]) -> str:
+def drawing(images: list[ImageRef], on: "Screen | None") -> str:
     """Return the escape sequences that draw images side by side.
 
-    The result is empty if stdout is not a terminal that can show images.
+    `on`: the terminal; see `screen`. The result is empty if it is None.
     """
-    screen = _screen()
-    if screen is None:
+    if on is None:
         return ""
     files = _thumbnails(images)
-    return screen.draw([files[image] for image in images if image in files])
+    return on.draw([files[image] for image in images if image in files])
 
 
-class _Screen(NamedTuple):
+class Screen(NamedTuple):
     """A terminal that can show images.
 
     `width`: the width of the terminal in pixels. `line_height`: the height of a line of text in
@@ -135,7 +129,7 @@ class _Screen(NamedTuple):
         return encode(strip, self.protocol) + "\n" if strip is not None else ""
 
 
-def _screen() -> _Screen | None:
+def screen() -> Screen | None:
     """Return the terminal that stdout is connected to, or None if it cannot show images."""
     if not sys.stdout.isatty():
         return None
@@ -144,7 +138,7 @@ def _screen() -> _Screen | None:
     if kind is None:
         return None
     width, height = cell(terminal)
-    return _Screen(kind, width * os.get_terminal_size(terminal).columns, height)
+    return Screen(kind, width * os.get_terminal_size(terminal).columns, height)
 
 
 def _is_in_foreground(terminal: int) -> bool:

@@ -17,6 +17,7 @@ from imgscore.cli.app import (
     run,
     text_of,
 )
+from imgscore.cli.formatting import answers_text
 from imgscore.cli.path_text import short, shortened
 from imgscore.cli.review_page import Open, Port
 from imgscore.cli.terminal_images import images_of
@@ -127,4 +128,4 @@ def answer_text(row: Answered) -> str:
             text = f"{first} and {second} are skipped"
         case _:
             text = f"{first} and {second} have no answer"
-    return f"{text}  ({row.answers} {'answer' if row.answers == 1 else 'answers'})"
+    return f"{text}  ({answers_text(row.answers)})"
