@@ -18,6 +18,7 @@ from imgscore.watches import within
 from imgscore.workers.queries import ProposedPair, QueryRows
 
 if TYPE_CHECKING:
+    from imgscore.heads.features import Features
     from imgscore.store.transaction import Txn
     from imgscore.workers.context import Context
     from imgscore.workers.queries import PairsQuery
@@ -39,8 +40,7 @@ def choose_pairs(context: Context, query: PairsQuery) -> QueryRows:
         if len(digests) < 2:
             return QueryRows([], last=True)
         numbers = extras(txn, digests, names=spec.measures_names)
-        examples = _examples(context, txn, query.taste)
-        features = fit_features(examples.background, spec.sections, examples.background_extras)
+        examples, features = _examples(context, txn, query.taste)
         row_of = {digest: row for row, digest in enumerate(digests)}
         seen = [
             (row_of[first], row_of[second])
@@ -125,15 +125,19 @@ def _candidates(
     return [digest for digest, _ in rows], matrix
 
 
-def _examples(context: Context, txn: Txn, taste: str) -> Examples:
-    """Return the labels and answers of a taste. If they are too few, return no examples."""
+def _examples(context: Context, txn: Txn, taste: str) -> tuple[Examples, Features]:
+    """Return the labels and answers of a taste, and the Features of all images.
+
+    If there are too few labels and answers, return no examples.
+    """
     spec = context.spec
     try:
-        return examples_of(txn, spec, taste).examples
+        labelled = examples_of(txn, spec, taste)
+        return labelled.examples, labelled.features
     except UsageError:
         digests, background = sample(txn, spec, BACKGROUND)
         numbers = extras(txn, digests, names=spec.measures_names)
-        return Examples(
+        examples = Examples(
             np.empty((0, spec.dim), np.float16),
             np.empty(0, np.float32),
             background,
@@ -142,3 +146,4 @@ def _examples(context: Context, txn: Txn, taste: str) -> Examples:
             extras=extras(txn, [], names=spec.measures_names),
             background_extras=numbers,
         )
+        return examples, fit_features(background, spec.sections, numbers)
