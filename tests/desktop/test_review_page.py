@@ -138,7 +138,7 @@ def test_review_page_keys_label_and_undo(
         if with_daemon:  # it trains on the labels
             page.click("#tabs [value=order]")
             page.keyboard.press("k")
-            expect(page.locator("#tile-0 .mark")).to_have_text("keep")
+            expect(page.locator("#tile-2 .mark")).to_have_text("keep")
             place = page.locator("#tile-0").bounding_box()
             assert place is not None
             page.wait_for_selector("#renew:visible", timeout=300_000)  # no key was pressed
