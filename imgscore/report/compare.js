@@ -1,7 +1,7 @@
 // The tab Compare: two or four images side by side, and one key for each answer. Used in a review only.
 
 // Fetch more pairs when fewer than this number wait: the choice of pairs can take some seconds.
-const MIN_QUEUE = 6;
+const MIN_QUEUE = 8;
 
 // How many waiting pairs have their images loaded in advance.
 const PRELOADED = 3;
