@@ -7,18 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from imgscore.errors import UsageError
-from imgscore.heads.base import Examples
-from imgscore.heads.library import fit_features
 from imgscore.heads.pair_choice import PairChoice
 from imgscore.heads.pair_choice import choose_pairs as choose
 from imgscore.store import comparisons, head_inputs, heads, scores, sightings
-from imgscore.store.examples import BACKGROUND, examples_of, extras, sample
+from imgscore.store.examples import examples_of, extras
 from imgscore.watches import within
 from imgscore.workers.queries import ProposedPair, QueryRows
 
 if TYPE_CHECKING:
-    from imgscore.heads.features import Features
     from imgscore.store.transaction import Txn
     from imgscore.workers.context import Context
     from imgscore.workers.queries import PairsQuery
@@ -40,7 +36,7 @@ def choose_pairs(context: Context, query: PairsQuery) -> QueryRows:
         if len(digests) < 2:
             return QueryRows([], last=True)
         numbers = extras(txn, digests, names=spec.measures_names)
-        examples, features = _examples(context, txn, query.taste)
+        taught = examples_of(txn, spec, query.taste, check=False)
         row_of = {digest: row for row, digest in enumerate(digests)}
         seen = [
             (row_of[first], row_of[second])
@@ -48,8 +44,8 @@ def choose_pairs(context: Context, query: PairsQuery) -> QueryRows:
             if first in row_of and second in row_of
         ]
         chosen = choose(
-            features,
-            examples,
+            taught.features,
+            taught.examples,
             matrix,
             query.count * query.size // 2,
             numbers,
@@ -123,27 +119,3 @@ def _candidates(
     values = b"".join(vector for _, vector in rows)
     matrix = np.frombuffer(values, np.float16).reshape(-1, context.spec.dim)
     return [digest for digest, _ in rows], matrix
-
-
-def _examples(context: Context, txn: Txn, taste: str) -> tuple[Examples, Features]:
-    """Return the labels and answers of a taste, and the Features of all images.
-
-    If there are too few labels and answers, return no examples.
-    """
-    spec = context.spec
-    try:
-        labelled = examples_of(txn, spec, taste)
-        return labelled.examples, labelled.features
-    except UsageError:
-        digests, background = sample(txn, spec, BACKGROUND)
-        numbers = extras(txn, digests, names=spec.measures_names)
-        examples = Examples(
-            np.empty((0, spec.dim), np.float16),
-            np.empty(0, np.float32),
-            background,
-            spec.sections,
-            spec.id,
-            extras=extras(txn, [], names=spec.measures_names),
-            background_extras=numbers,
-        )
-        return examples, fit_features(background, spec.sections, numbers)
