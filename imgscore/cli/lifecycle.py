@@ -31,6 +31,10 @@ STOP_SECONDS = 30.0
 The daemon may have to finish a transaction before it can end.
 """
 
+MAX_LOG_BYTES = 1_000_000
+"""The size of a log, in bytes, from which the next daemon begins a new log. The daemon logs a line
+of about 100 bytes for each result."""
+
 
 class DaemonState(msgspec.Struct):
     """The state of the daemon after `start` or `stop`."""
@@ -73,6 +77,7 @@ def start_process() -> Response:
     """
     log = paths.cache_folder() / "imgscored.log"
     log.parent.mkdir(parents=True, exist_ok=True)
+    rotate(log)
     report, descriptor = os.pipe()
     with open(report, "rb", buffering=0) as reader:
         with open(descriptor, "wb"), log.open("ab") as stderr:
@@ -104,6 +109,12 @@ def start_process() -> Response:
     if status is None:
         raise ImgscoreError("the daemon ended as soon as it was ready", f"see the log: {log}")
     return status
+
+
+def rotate(log: Path) -> None:
+    """If a log is large, rename it, so that the next daemon begins a new one. Keep one old log."""
+    if log.exists() and log.stat().st_size >= MAX_LOG_BYTES:
+        log.replace(log.with_name(f"{log.name}.old"))
 
 
 def _read_line(pipe: RawIOBase, seconds: float) -> bytes | None:
