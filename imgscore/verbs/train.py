@@ -17,6 +17,7 @@ from imgscore.verbs.heads import HeadReport
 
 if TYPE_CHECKING:
     from imgscore.engine.engine import Engine
+    from imgscore.grades import LabelName
 
 
 class Response(msgspec.Struct):
@@ -47,7 +48,7 @@ class Request(BaseRequest[Response]):
 
 def run(engine: Engine, request: Request) -> Steps[Response]:
     """Train, and yield a Response for each taste. Raises ImgscoreError if labels are missing."""
-    from imgscore.engine.tastes import MIN_COMPARISONS, MIN_LABELS
+    from imgscore.engine.tastes import missing_labels
     from imgscore.store import heads
 
     tastes = [request.taste] if request.taste else sorted(engine.trainer.tastes)
@@ -59,8 +60,7 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
         if missing:
             raise ImgscoreError(
                 f"taste {taste!r} has too few labels: {missing}",
-                f"move at least {MIN_LABELS} files into keep/ and {MIN_LABELS} into trash/, or "
-                f"compare at least {MIN_COMPARISONS} pairs: imgscore compare",
+                _remedy(list(missing_labels(engine.trainer.tastes[taste].grades))),
             )
     yield from until_idle(engine, "training")
     failed = []
@@ -84,3 +84,19 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
             failed.append(f"taste {taste!r} could not be trained: {problem}")
     if failed:
         raise ImgscoreError("; ".join(failed), "see: imgscore status")
+
+
+def _remedy(names: list[LabelName]) -> str:
+    """Return what to do if labels with these names are missing."""
+    from imgscore.engine.tastes import MIN_COMPARISONS
+
+    or_compare = f"; or compare at least {MIN_COMPARISONS} pairs: imgscore compare"
+    if len(names) > 1:
+        first = "move files into keep/ and into trash/, or label them: imgscore label -h"
+        return first + or_compare
+    (name,) = names
+    direction = "higher" if name == "keep" else "lower"
+    return (
+        f"give some images a {direction} label than the others: move them into {name}/, or run "
+        f"imgscore label {name} FILE…{or_compare}"
+    )

@@ -108,7 +108,9 @@ def test_import_labels_stars_and_two_grades_are_enough_to_train(
     few = imgscore("import-labels", "--stars", f"5={tmp_path}/5", "--json")
     assert (few.code, few.row["keep"]) == (0, 6)
     assert imgscore("status", "--json").row["watches"][0]["state"] == "needs 2 more trash"
-    assert imgscore("train").code != 0
+    too_few = imgscore("train")
+    assert too_few.code == 1 and "2 more trash" in too_few.err
+    assert "a lower label than the others" in too_few.err
     done = imgscore(
         "import-labels", "--stars", f"4={tmp_path}/4", "--stars", f"3={tmp_path}/3", "--json"
     )
