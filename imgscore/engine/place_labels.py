@@ -11,6 +11,7 @@ from itertools import islice, product
 from typing import NamedTuple
 
 from imgscore.engine import siblings
+from imgscore.engine.file_ratings import rating_of
 from imgscore.engine.label_change import LabelChange
 from imgscore.reconcile.label_rules import (
     FROM_FOLDER,
@@ -145,6 +146,7 @@ class PlaceLabels:
             and not os.path.lexists(label.path),
             former=former,
             former_stands=bool(before and former and self._stands(taste, before.digest, former)),
+            rating=self._rating(taste, new.digest) if back_from is not None else None,
         )
         decision = label_event(change)
         if decision is not None and decision.source == "undo":
@@ -174,6 +176,7 @@ class PlaceLabels:
             label,
             standing=_newest_first(standing),
             in_inbox="inbox" in standing,
+            rating=self._rating(taste, before.digest),
         )
         gone = _Left(before.digest, before.path, place)
         self._log(gone, label, label_event(change), share=False)
@@ -196,6 +199,7 @@ class PlaceLabels:
             standing=_newest_first(standing),
             in_inbox="inbox" in standing,
             folder_renamed="inbox" in standing and self._is_renamed(left.path, inbox),
+            rating=self._rating(taste, left.digest),
         )
         self._log(left, label, label_event(change), share=False)
 
@@ -283,6 +287,10 @@ class PlaceLabels:
 
     def _stands(self, taste: str, digest: bytes, label: Label) -> bool:
         return label.grade in _newest_first(self._standing_in(taste, digest, label))
+
+    def _rating(self, taste: str, digest: bytes) -> float | None:
+        copies = self._copies_of(digest).values()
+        return rating_of(self.txn, self.watches, taste, copies)
 
     def _in_desktop_trash(self, label: Label | None, digest: bytes) -> bool:
         """Return whether the file that gave the label is still in the desktop's trash.

@@ -110,6 +110,7 @@ class _Image:
             known is not None and known.digest != self.digest,
             self.label,
             self._grade_of_copy(),
+            self._is_shared(),
         )
         decided = rating_rules.grade_to_log(reading)
         if decided is not None:
@@ -150,6 +151,19 @@ class _Image:
             and source.path != self.path
             and source.seen.mtime_ns < label.time_ns
             for source in sources
+        )
+
+    def _is_shared(self) -> bool:
+        """Return whether the label came from the rating of the RAW or JPEG file with this name."""
+        label = self.label
+        return (
+            label is not None
+            and label.source == "rating"
+            and label.path != self.path
+            and any(
+                sibling.path == label.path
+                for sibling in siblings.present_siblings(self.txn, self.path)
+            )
         )
 
     def _grade_of_copy(self) -> float | None:

@@ -6,8 +6,9 @@ import msgspec
 
 from imgscore import grades
 from imgscore.order.entries import RAW_SUFFIXES, suffix
+from imgscore.reconcile import rating_rules
 from imgscore.reconcile.sidecars import has_raw, sibling_names
-from imgscore.store import labels, sightings
+from imgscore.store import labels, ratings, sightings
 from imgscore.store.schema import Label, LabelEvent, Sighting
 from imgscore.store.transaction import Txn
 
@@ -18,7 +19,7 @@ def append_label(txn: Txn, event: LabelEvent, *, share: bool, beside: Iterable[b
     If `share` is true, append the label also for RAW and JPEG files with the same name as the
     image. Look for these files in the folder of every known copy of the image, and in the folders
     of the paths `beside`. A file in a label folder keeps its label if the label of the image is
-    cleared.
+    cleared. A file with its own rating does not share a label that came from a rating.
     """
     number = labels.append(txn, event)
     if not share:
@@ -32,13 +33,21 @@ def append_label(txn: Txn, event: LabelEvent, *, share: bool, beside: Iterable[b
         sibling.digest
         for path in paths
         for sibling in present_siblings(txn, path)
-        if event.grade is not None or event.source != "place" or sibling.role == "inbox"
+        if _shares(txn, event, sibling)
     }
     for digest in sorted(digests - {event.digest}):
         current = labels.current(txn, event.taste, digest)
         if (current.grade if current else None) != event.grade:
             labels.append(txn, msgspec.structs.replace(event, digest=digest))
     return number
+
+
+def _shares(txn: Txn, event: LabelEvent, sibling: Sighting) -> bool:
+    if event.source == "rating":
+        rated = ratings.find(txn, sibling.path)
+        is_rated = rated is not None and rating_rules.last_grade(rated) is not None
+        return sibling.role == "inbox" and not is_rated
+    return event.grade is not None or event.source != "place" or sibling.role == "inbox"
 
 
 def shares_place(path: bytes, grade: float | None, before: Label | None) -> bool:

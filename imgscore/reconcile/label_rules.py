@@ -47,6 +47,7 @@ class Change:
     former: only for "rewritten": the label of the old bytes, or None.
     former_stands: only for "rewritten": whether a label folder contains another file with the old
     bytes.
+    rating: the grade of the rating that a file with the digest has, or None.
     """
 
     what: What
@@ -59,6 +60,7 @@ class Change:
     label_file_lost: bool = False
     former: Label | None = None
     former_stands: bool = False
+    rating: float | None = None
 
 
 class Decision(NamedTuple):
@@ -99,14 +101,17 @@ def _in_label_folder(change: Change, taught: float) -> Decision | None:
 def _without_teacher(change: Change, *, clear: bool) -> Decision | None:
     """Decide about a label that may have lost the last file in a label folder.
 
-    `clear`: whether the label is cleared if no label folder contains a file with the digest.
+    `clear`: whether the label is cleared if no label folder contains a file with the digest. If the
+    image has a rating, the rating gives the label again, which the folder had replaced.
     """
     label = change.label
     if label is None or label.source not in FROM_FOLDER or label.grade in change.standing:
         return None
     if change.standing:
         return Decision(change.standing[0])
-    return Decision(None) if clear and not change.folder_renamed else None
+    if not clear or change.folder_renamed:
+        return None
+    return Decision(None) if change.rating is None else Decision(change.rating, "rating")
 
 
 def _rewritten(change: Change) -> Decision | None:
@@ -136,6 +141,8 @@ def _replaced(change: Change) -> Decision | None:
         return Decision(change.standing[0])
     if change.role == "inbox" and change.in_inbox:
         return None
+    if change.in_inbox and change.rating is not None:
+        return Decision(change.rating, "rating")
     return Decision(None, "rewrite")
 
 

@@ -34,6 +34,17 @@ def winner(before: RatedFile | None, values: Mapping[str, float]) -> str:
     return next((name for name in ORDER if name in values), "")
 
 
+def last_grade(rated: RatedFile) -> float | None:
+    """Return the grade of the rating that was read last; None if the image had none.
+
+    If the file was moved, and its ratings were not read since, the former values count.
+    """
+    if rated.winner:
+        return rated.grade
+    value = rated.carried.get(winner(None, rated.carried), -1.0)
+    return None if value < 0 else value
+
+
 def former_grade(before: RatedFile | None, present: str) -> float | None:
     """Return the grade of the rating that counted before; None if the image had no rating.
 
@@ -57,6 +68,7 @@ class Reading:
     rewritten: whether the file had other bytes when its ratings were read last.
     label: the label of the image, or None.
     other: the grade of another present file with the same bytes; None if it has no rating.
+    shared: whether the label came from the rating of the RAW or JPEG file with the same name.
     """
 
     grade: float | None
@@ -65,14 +77,16 @@ class Reading:
     rewritten: bool
     label: Label | None
     other: float | None = None
+    shared: bool = False
 
 
 def grade_to_log(reading: Reading) -> float | Literal["clear"] | None:
     """Return the grade of the label that follows, "clear", or None if the label does not change.
 
     A rating is an act of the user at the time at which imgscore sees its change. A rating that is
-    read for the first time is no change: it teaches only if the image has no label. A rating that
-    was removed clears only a label that came from a rating.
+    read for the first time is no change: it teaches only if the image has no label, or a label from
+    the rating of its RAW or JPEG file. A rating that was removed clears only a label that came from
+    a rating.
     """
     label, grade = reading.label, reading.grade
     if grade is None:
@@ -82,7 +96,7 @@ def grade_to_log(reading: Reading) -> float | Literal["clear"] | None:
     if label is None:
         # After `imgscore label clear`, an old rating must not come back.
         return grade if grade != reading.former or reading.rewritten else None
-    if reading.first or grade == reading.former:
+    if (reading.first and not reading.shared) or grade == reading.former:
         return None
     return _changed(grade, label)
 

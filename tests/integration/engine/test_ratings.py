@@ -420,3 +420,51 @@ def test_import_labels_of_watched_ratings_is_an_explicit_act(rated: World) -> No
         assert grade(engine, path) == 0.7
         deleted(engine, sidecar)
         assert grade(engine, path) == 0.7, "the label is not from the rating any more"
+
+
+def test_rated_image_taken_out_of_a_label_folder_gets_its_rating_again(rated: World) -> None:
+    path, alone = rated.put("a.jpg", 0.5), rated.put("b.jpg", 0.4)
+    for image in (path, alone):
+        xmp_of(image, 2)
+    with rated.engine() as engine:
+        rated.settle(engine)
+        for _ in range(2):
+            kept = move(engine, path, rated.inbox / "keep" / "a.jpg")
+            assert grade(engine, kept) == grades.KEEP
+            path = move(engine, kept, path)
+            assert grade(engine, path) == 0.3
+        # The sidecar stays behind, so that only the former rating is known.
+        kept = alone.rename(rated.inbox / "keep" / "b.jpg")
+        engine.indexer.hint(os.fsencode(alone))
+        assert grade(engine, kept) == grades.KEEP
+        kept.rename(alone)
+        engine.indexer.hint(os.fsencode(kept))
+        assert grade(engine, alone) == 0.3
+        label = label_in(engine.ctx.store, alone)
+        assert label is not None and label.source == "rating"
+
+
+def test_rating_removed_in_a_label_folder_does_not_come_back(rated: World) -> None:
+    path = rated.put("a.jpg", 0.5)
+    xmp_of(path, 2)
+    with rated.engine() as engine:
+        rated.settle(engine)
+        kept = move(engine, path, rated.inbox / "keep" / "a.jpg")
+        assert grade(engine, kept) == grades.KEEP
+        deleted(engine, kept.with_name("a.jpg.xmp"))
+        assert grade(engine, kept) == grades.KEEP
+        path = move(engine, kept, path)
+        assert grade(engine, path) is None
+
+
+def test_raw_and_jpeg_taken_out_of_a_label_folder_get_their_own_ratings(rated: World) -> None:
+    raw, jpeg = rated.put("a.CR2", 0.5), rated.put("a.jpg", 0.4)
+    for image, stars in ((raw, 4), (jpeg, 1)):
+        xmp_of(image, stars)
+    with rated.engine() as engine:
+        rated.settle(engine)
+        assert [grade(engine, image) for image in (raw, jpeg)] == [0.7, 0.1]
+        kept = [move(engine, image, rated.inbox / "keep" / image.name) for image in (raw, jpeg)]
+        assert [grade(engine, image) for image in kept] == [grades.KEEP, grades.KEEP]
+        raw, jpeg = (move(engine, image, rated.inbox / image.name) for image in kept)
+        assert [grade(engine, image) for image in (raw, jpeg)] == [0.7, 0.1]

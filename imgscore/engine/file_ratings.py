@@ -1,0 +1,27 @@
+"""The ratings that the files of an image have, as they were read last."""
+
+from collections.abc import Iterable
+
+from imgscore.reconcile import rating_rules
+from imgscore.store import ratings
+from imgscore.store.schema import Sighting
+from imgscore.store.transaction import Txn
+from imgscore.watches import Watches
+
+
+def rating_of(txn: Txn, watches: Watches, taste: str, copies: Iterable[Sighting]) -> float | None:
+    """Return the grade of the rating of an image in a taste; None if it has none.
+
+    `copies`: the sightings of the image. Present files come first. After a move, the rating of the
+    new path may not be read yet; then the rating of the former path counts.
+    """
+    for copy in sorted(copies, key=lambda copy: copy.gone_ns):
+        place = watches.locate(copy.path)
+        if place is None or place.watch.taste != taste or not place.watch.ratings:
+            continue
+        rated = ratings.find(txn, copy.path)
+        if rated is not None and rated.digest == copy.digest:
+            grade = rating_rules.last_grade(rated)
+            if grade is not None:
+                return grade
+    return None
