@@ -137,10 +137,13 @@ def problems(root: Path, version: str) -> Iterator[str]:
     """Everything that speaks against a release of this version now."""
     if parse(version) <= parse(current_version(root)):
         yield f"{version} is not above the present version {current_version(root)}"
-    if git(root, "tag", "--list", f"v{version}"):
-        yield f"the tag v{version} exists; choose another version"
-    if git(root, "status", "--porcelain"):
-        yield "files are changed or not in git; commit or stash them: git status"
+    if not (root / ".git").exists():
+        yield "this is no git repository; release from a clone"
+    else:
+        if git(root, "tag", "--list", f"v{version}"):
+            yield f"the tag v{version} exists; choose another version"
+        if git(root, "status", "--porcelain"):
+            yield "files are changed or not in git; commit or stash them: git status"
     if "imgscore.example" in (root / "pyproject.toml").read_text():
         yield "pyproject.toml has the placeholder imgscore.example; write the public addresses"
 

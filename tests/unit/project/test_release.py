@@ -15,6 +15,9 @@ from tools import newest, release
 ROOT = Path(__file__).parents[3]
 NOW = datetime.datetime(2026, 12, 24, 18, 0, tzinfo=datetime.UTC)
 CHANGES = "## [Unreleased]\n\n### Upgrade notes\n\nNothing to do.\n\n### Added\n\n* A thing.\n"
+PEOPLE = {
+    f"GIT_{who}_{what}": "x@y" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")
+}
 
 
 @pytest.fixture
@@ -38,12 +41,9 @@ def checkout(tmp_path: Path) -> Path:
 
 
 def git(folder: Path, *arguments: str) -> str:
-    names = {
-        f"GIT_{who}_{what}": "x@y" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")
-    }
     done = subprocess.run(
         ["git", "-c", "init.defaultBranch=main", *arguments],
-        cwd=folder, env={**os.environ, **names}, check=True, capture_output=True, text=True,
+        cwd=folder, env={**os.environ, **PEOPLE}, check=True, capture_output=True, text=True,
     )  # fmt: skip
     return done.stdout
 
@@ -97,6 +97,24 @@ def test_release_changed_file_or_old_tag_is_refused(checkout: Path) -> None:
     with pytest.raises(release.ReleaseError, match=r"the tag v9\.8\.7 exists") as caught:
         release.release(checkout, "9.8.7", dry_run=False)
     assert "git status" in str(caught.value)
+
+
+def test_release_commits_all_changes_and_makes_the_tag(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With one command instead of the hours of tests and builds."""
+    for name, value in PEOPLE.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(release, "COMMANDS", (("false",),))
+    with pytest.raises(release.ReleaseError, match=r"false failed.*git checkout"):
+        release.release(checkout, "9.8.7", dry_run=False)
+    assert git(checkout, "tag") == ""
+    git(checkout, "checkout", "--", ".")
+    monkeypatch.setattr(release, "COMMANDS", (("grep", "-q", "9.8.7", "imgscore/__init__.py"),))
+    release.release(checkout, "9.8.7", dry_run=False)
+    assert git(checkout, "status", "--porcelain") == ""
+    assert git(checkout, "log", "-1", "--format=%s") == "Release 9.8.7\n"
+    assert git(checkout, "tag", "--points-at", "HEAD") == "v9.8.7\n"
 
 
 def test_edits_set_the_version_in_every_file(checkout: Path) -> None:
