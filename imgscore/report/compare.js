@@ -162,8 +162,12 @@ const compare = {
     const count = this.current?.images.length;
     const actions = {
       s: () => this.answer("same"), " ": () => this.answer("skip"), u: () => this.undo(), f: () => this.resize(),
-      ...(count === 2 ? { ArrowLeft: () => this.answer(0), ArrowRight: () => this.answer(1) } : {}),
     };
+    if (count === 2) {
+      const [first, second] = $("choices").children; // a narrow window shows them one above the other
+      const arrows = first.offsetTop === second.offsetTop ? ["ArrowLeft", "ArrowRight"] : ["ArrowUp", "ArrowDown"];
+      for (const names of [["ArrowLeft", "ArrowRight"], arrows]) names.forEach((name, at) => { actions[name] = () => this.answer(at); });
+    }
     const at = Number(event.key) - 1;
     if (count && at >= 0 && at < count) actions[event.key] = () => this.answer(at);
     if (!actions[event.key]) return false;

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from imgscore.testing import Completed
+from imgscore.testing import Completed, Sandbox
 from tests.conftest import put
 from tests.support.commands import Start, imgscore
 
@@ -129,6 +129,23 @@ def test_compare_a_file_that_cannot_be_read_is_an_error_row(labelled_inbox: Path
     same = compare(first, copy, "--answer", "first")
     assert same.code in (1, 2) and "same image" in same.out + same.err
     assert not history()
+
+
+def test_compare_answers_survive_a_killed_daemon(labelled_inbox: Path, sandbox: Sandbox) -> None:
+    files = sorted(labelled_inbox.glob("sun*"))
+    with sandbox:
+        sandbox.start()
+        sandbox.settle()
+        for number, second in enumerate(files[1:4], start=1):
+            assert compare(files[0], second, "--answer", "first").row["answers"] == number
+        sandbox.kill()
+        assert compare(files[0], files[4], "--answer", "first").row["answers"] == 4
+        sandbox.start()
+        assert compare(files[0], files[5], "--answer", "first").row["answers"] == 5
+        assert imgscore("undo", "compare").code == 0
+        assert sandbox.stop() == 0
+    assert [row["answer"] for row in history()] == ["clear", *["first"] * 5]
+    assert imgscore("db", "check").code == 0
 
 
 def test_undo_compare_withdraws_answers_last_first(labelled_inbox: Path) -> None:
