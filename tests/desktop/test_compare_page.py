@@ -1,6 +1,7 @@
-"""The tab Compare of the review: keys, clicks, undo, and four images."""
+"""The tab Compare of the review: keys, clicks, undo, four images, and a session of 100 answers."""
 
 import json
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,11 +11,14 @@ import pytest
 from PIL import Image, ImageDraw
 
 from tests.desktop.test_report import serious
-from tests.support.commands import Start, imgscore
+from tests.support.commands import BIN, Start, imgscore
 from tests.support.reviews import Visitor, reviewing
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
+
+ANSWERS = 100
+"""The number of answers of the session."""
 
 
 @pytest.fixture
@@ -152,6 +156,24 @@ def test_compare_keys_record_answers_and_undo(
     assert [row["answer"] for row in comparisons()[:2]] == ["skip", "second"]
 
 
+def test_compare_command_opens_the_tab(labelled_inbox: Path, page: "Page") -> None:
+    from playwright.sync_api import expect
+
+    assert imgscore("scan").code == 0
+    command = [BIN / "imgscore", "compare", "--no-open"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout is not None
+            page.goto(process.stdout.readline().decode().strip())
+            expect(page.locator(".choice")).to_have_count(2)
+            press(page, "ArrowLeft", 1)
+            stored(page, 1)
+        finally:
+            process.terminate()
+        assert process.wait(timeout=60) == 0
+    assert len(comparisons()) == 1
+
+
 def test_compare_four_images_record_three_pairs(labelled_inbox: Path, page: "Page") -> None:
     from playwright.sync_api import expect
 
@@ -239,3 +261,40 @@ def tinted(folder: Path, count: int) -> list[str]:
             pen.ellipse((x, y, x + r, y + r), fill=(grey, grey, grey))
         image.save(folder / name)
     return names
+
+
+def rank_correlation(names: list[str], inbox: Path) -> float:
+    """Spearman's correlation between the taste, which likes the last names best, and the scores."""
+    rows = imgscore("score", *(inbox / name for name in names), "--json").rows
+    ranks = np.argsort(np.argsort([row["score"] for row in rows]))
+    return float(np.corrcoef(ranks, np.arange(len(names)))[0, 1])
+
+
+def test_compare_session_of_100_pairs_improves_the_order(inbox: Path, page: "Page") -> None:
+    """A person with a known taste answers with keys only. Before, four labels made an order."""
+    from playwright.sync_api import expect
+
+    names = tinted(inbox, 60)
+    place = {name: number for number, name in enumerate(names)}
+    for number, folder in ((25, "trash"), (33, "keep"), (29, "trash"), (37, "keep")):
+        (inbox / names[number]).rename(inbox / folder / names[number])
+    assert imgscore("scan").code == 0
+    open_names = [name for name in names if (inbox / name).exists()]
+    before = rank_correlation(open_names, inbox)
+    asked: set[frozenset[str]] = set()
+    with reviewing() as url:
+        page.goto(url)
+        page.keyboard.press("n")  # the next tab
+        page.keyboard.press("n")
+        expect(page.locator(".choice")).to_have_count(2)
+        for number in range(1, ANSWERS + 1):
+            first, second = shown(page)
+            assert frozenset((first, second)) not in asked, "a pair was shown twice"
+            asked.add(frozenset((first, second)))
+            press(page, "ArrowLeft" if place[first] > place[second] else "ArrowRight", number)
+        stored(page, ANSWERS)
+    assert len(comparisons()) == ANSWERS
+    assert imgscore("train").code == 0
+    after = rank_correlation(open_names, inbox)
+    assert after > 0.8, (before, after)
+    assert after > before, (before, after)
