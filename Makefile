@@ -1,9 +1,10 @@
 # make run [INBOX=DIR] · make test · make test-all · make bench. All is installed into .venv.
 PYTHON ?= python3
 BIN := .venv/bin
+ENGINE ?= $(firstword $(notdir $(shell command -v podman docker)) podman)
 
 .PHONY: run test test-all lint test-lowest test-newest model bench bench-learning bench-real crash bench-check \
-  docs manual package deb sbom release check-tag clean
+  docs manual package container deb sbom release check-tag clean
 run: .venv/installed
 ifdef INBOX
 	@$(BIN)/imgscore init "$(INBOX)"
@@ -102,6 +103,10 @@ crash: .venv/installed-dev
 # Compare the speed with that of the commit in bench/REFERENCE. Options: CHECK='--quick --against REV'.
 bench-check: .venv/installed-dev
 	$(BIN)/python -m bench.check $(CHECK)
+
+# The image of packaging/container (docs/nas.md). ENGINE is podman or docker; BASE is the Python image.
+container:
+	$(ENGINE) build --file packaging/container/Containerfile --tag imgscore $(if $(BASE),--build-arg BASE=$(BASE)) .
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv
