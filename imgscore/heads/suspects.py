@@ -34,22 +34,24 @@ def suspects(examples: Examples, fitted: Fitted, limit: int | None = None) -> li
     `limit`: None means that all contradicted labels are returned.
 
     A label is contradicted in two cases. In the first case, most near-duplicates of the image (see
-    `Examples.copies`) have the opposite label. In the second case, the evidence is larger than ln
-    2: the held-out probability of a keep or trash label is below 0.5, or the score is about as far
-    from another grade. Opposite labels are a label above 0.5 and a label below 0.5.
+    `Examples.copies`) have the opposite label. In the second case, the distance of the held-out
+    score from the grade is larger than half of the distance between the lowest and the highest
+    grade: for keep and trash, the held-out probability of the label is below 0.5. Opposite labels
+    are a label above 0.5 and a label below 0.5.
 
     The labels of the first case are first in the list. The labels of each case are sorted by
     evidence, the strongest evidence first.
     """
     score = fitted.held_out.score
     evidence = divergences(score, examples.grades)
+    distance = np.abs(score - examples.grades)
     twins = _twins(examples)
     outvoted = _outvoted(examples)
     order = np.lexsort((-evidence, ~outvoted))
     contradicted = [
         Suspect(int(row), float(score[row]), int(twins[row]), float(evidence[row]))
         for row in order
-        if outvoted[row] or evidence[row] > np.log(2)
+        if outvoted[row] or distance[row] > np.ptp(examples.grades) / 2
     ]
     return contradicted[:limit]
 

@@ -31,7 +31,9 @@ function showSuspects() {
 }
 
 function suspectCard(suspect) {
-  const image = images[suspect.image], other = suspect.label === "keep" ? "trash" : "keep";
+  const image = images[suspect.image];
+  // An undecided image is contradicted by the labels on the side of its score.
+  const other = suspect.label === "undecided" ? nameOf(suspect.score) : suspect.label === "keep" ? "trash" : "keep";
   const near = suspect.neighbours.map((neighbour) => images[neighbour.image]), list = [image, ...near];
   const card = make("article", { class: "card pair" },
     imageButton(image, list, "doubt"),

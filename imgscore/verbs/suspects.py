@@ -32,7 +32,8 @@ class Response(msgspec.Struct):
     score: float
     """the score of the image from heads that were trained without this image"""
     evidence: float
-    """the evidence against the label: −ln of the probability of the label, computed from `score`"""
+    """the evidence against the label, computed from `score`: for keep and trash, −ln of the
+    probability of the label; for other grades, the divergence of the score from the grade"""
     twin: str | None
     """the digest of a near-duplicate that has the opposite label; null if there is none"""
     error: str | None = None

@@ -292,6 +292,23 @@ def test_report_quick_keeps_the_earlier_evaluation(library: Path) -> None:
     assert json.loads(data.read_text())["evaluation"]["left_out"] == 0
 
 
+def test_report_of_stars_shows_the_grades_of_suspects(inbox: Path, page: "Page") -> None:
+    suns, texts = put(inbox, "sun", 8), put(inbox, "text", 8)
+    assert imgscore("scan").code == 0
+    for stars, files in (("4", suns), ("2", texts[1:]), ("5", texts[:1])):
+        assert imgscore("label", stars, *files).code == 0
+    assert imgscore("train").code == 0
+    page.goto(Path(imgscore("report", "--json").row["page"]).as_uri())
+    page.click("#tabs [value=suspects]")
+    first = page.locator("#suspects .card").first
+    _expect(first).to_contain_text("text-000.png")
+    _expect(first).to_contain_text("labelled 5 stars")
+    _expect(first).to_contain_text("Similar images labelled trash")
+    page.click("#tabs [value=learning]")
+    assert "two images with different grades" in page.inner_text("#learned")
+    assert page.locator("#learning svg").count() == 4
+
+
 def test_report_without_a_head_shows_the_images(inbox: Path, page: "Page") -> None:
     put(inbox, "sun", 3)
     assert imgscore("scan").code == 0

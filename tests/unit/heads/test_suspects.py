@@ -35,6 +35,17 @@ def test_suspects_of_grades_are_those_far_from_their_score(made_up):
     assert (contradicting(examples, found[0]) == examples.trash).all()
 
 
+def test_suspects_of_two_stars_are_found_on_their_scale(made_up):
+    """All scores of a person who gives only two and four stars lie near 0.3 and 0.7."""
+    examples = made_up(200, width=6)
+    grades = np.where(examples.keep, np.float32(0.7), np.float32(0.3))
+    worst = int(np.argmin(examples.embeddings[:, :3].astype(np.float32).sum(axis=1)))
+    grades[worst] = 0.7
+    examples = replace(examples, grades=grades)
+    found = suspects(examples, KernelRecipe().fit(examples))
+    assert found[0].row == worst
+
+
 @pytest.mark.parametrize("levels", [(0.5, 0.9), (0, 0.5), (0.5, 0.5, 0, 1)])
 def test_suspects_undecided_twins_contradict_nobody(made_up, levels):
     examples = made_up(40)
