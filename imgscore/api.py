@@ -298,9 +298,9 @@ class Library:
 def open(*, daemon_only: bool = False, busy_seconds: float = SESSION_BUSY_SECONDS) -> Library:
     """Return a Library. Use it in a `with` block.
 
-    `daemon_only`: if true, the Library never opens the store itself, and a call raises
-    NoDaemonError if no daemon runs. Use this in a program that runs for long, because an open store
-    is locked for the daemon and for other commands.
+    `daemon_only`: if true, the Library never locks the store, and a call raises NoDaemonError if no
+    daemon runs; only `vectors` works without a daemon. Use this in a program that runs for long,
+    because a locked store cannot be used by the daemon and by other commands.
 
     `busy_seconds`: the longest time to wait while another process has locked the store.
 

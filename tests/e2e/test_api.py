@@ -294,6 +294,37 @@ def sandbox_home(environment: Path) -> Path:
     return environment
 
 
+def test_library_without_a_config_scores_files(tmp_path: Path) -> None:
+    (path,) = put(tmp_path, "sun", 1)
+    with imgscore.open() as library:
+        (row,) = library.score(path)
+        assert row.error is None and row.score is None and row.missing
+        assert library.tastes() == [] and list(library.score([])) == []
+        with pytest.raises(errors.ConfigError):
+            library.plan()
+
+
+def test_library_interrupted_by_ctrl_c_works_again(taught: Path) -> None:
+    code = """
+import os, signal, sys, threading, time
+import imgscore
+with imgscore.open() as library:
+    library.status()  # the store is open
+    threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+    try:
+        library.wait()
+        time.sleep(60)
+    except KeyboardInterrupt:
+        pass
+    library.wait()
+    print(sum(row.score is not None for row in library.score(sys.argv[1])))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, taught], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0 and done.stdout == "12\n", done.stderr
+
+
 def test_public_names_are_those_of_the_api_module() -> None:
     assert set(imgscore.__all__) - {"__version__"} == set(api.__all__)
     assert set(dir(imgscore)) >= set(imgscore.__all__)
