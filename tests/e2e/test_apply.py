@@ -297,3 +297,26 @@ def test_apply_at_the_same_time_is_refused(inbox: Path) -> None:
         assert imgscore("apply", "--dry-run").code == 0
     assert path.exists()
     assert imgscore("apply").code == 0 and not path.exists()
+
+
+def test_apply_of_a_grade_moves_it_only_to_the_folder_of_this_grade(inbox: Path) -> None:
+    good = inbox / "good"
+    text = paths.config_file().read_text()
+    paths.config_file().write_text(
+        text.replace("[[watch]]\n", f'[[watch]]\ngrades = {{ "4" = "{good}" }}\n', 1)
+    )
+    four, five, three, kept = files = put(inbox, "sun", 4)
+    for label, path in zip(("4", "5", "3", "keep"), files, strict=True):
+        assert imgscore("label", label, path).code == 0
+    done = imgscore("apply")
+    assert done.code == 0
+    assert done.err.startswith("2 labelled files stay, because no folder has exactly their grade")
+    assert (good / four.name).exists() and (inbox / "keep" / kept.name).exists()
+    assert five.exists() and three.exists()
+    assert imgscore("scan").code == 0
+    moved = [good / four.name, five, three, inbox / "keep" / kept.name]
+    grades = [0.7, 0.9, 0.5, 1.0]
+    assert [imgscore("score", path, "--json").row["grade"] for path in moved] == grades
+    assert imgscore("apply", "--undo").code == 0
+    assert imgscore("scan").code == 0
+    assert [imgscore("score", path, "--json").row["grade"] for path in files] == grades
