@@ -109,7 +109,24 @@ Taste = Annotated[
     str | None,
     typer.Option(
         "--taste",
-        help="Use this taste. Without it: the taste of the first folder in the config.",
+        help="Use this taste. Without it: the taste of the folder, or of the first folder in the "
+        "config.",
+        autocompletion=completions.tastes,
+    ),
+]
+OneTaste = Annotated[
+    str | None,
+    typer.Option(
+        "--taste",
+        help="Use this taste. Needed if there are several tastes.",
+        autocompletion=completions.tastes,
+    ),
+]
+Tastes = Annotated[
+    str | None,
+    typer.Option(
+        "--taste",
+        help="Use only this taste. Without it: all tastes, one after the other.",
         autocompletion=completions.tastes,
     ),
 ]

@@ -17,6 +17,8 @@ from imgscore.cli.output import print_note
 from imgscore.messages import Message, Result
 from imgscore.system import private
 from imgscore.verbs import report
+from imgscore.verbs.tastes import watched
+from imgscore.watches import Watches
 
 if TYPE_CHECKING:
     from imgscore.cli.review_server import ReviewServer
@@ -44,7 +46,12 @@ def serve(request: report.Request, *, tab: str, port: int, show: bool, as_json: 
     """Serve the page until the user presses Ctrl-C, or until this process gets SIGTERM.
 
     `tab`: the tab that the page shows at first. `show`: whether to open the page in the browser.
+    The page shows one taste. If the request names none, it is the first taste of the config.
     """
+    others: list[str] = []
+    if request.taste is None and request.folder is None:
+        first, *others = watched(Watches.of(dispatch.settings_in_force()))
+        request.taste = first if others else None
     servers: list[ReviewServer] = []
     messages = _start(request, servers, tab, port)
     output.print_messages(messages, lambda row: row.url, as_json=as_json)
@@ -53,6 +60,9 @@ def serve(request: report.Request, *, tab: str, port: int, show: bool, as_json: 
     if not as_json:
         print_note("each label is stored at once; to move the files later: imgscore apply")
         print_note("the address works once, in one browser; Ctrl-C ends the review")
+        if others:
+            names = ", ".join(others)
+            print_note(f"the page shows the taste {request.taste}; for others: --taste {names}")
     with (
         contextlib.suppress(KeyboardInterrupt),
         server,

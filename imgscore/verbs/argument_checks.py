@@ -103,11 +103,12 @@ def _watched(watches: Watches) -> str:
     """Return a remedy that lists the watched inboxes."""
     inboxes = [display_path(watch.inbox) for watch in watches.all]
     return (
-        f"give a watched folder: {_listed(inboxes)}" if inboxes else "check the name of the folder"
+        f"give a watched folder: {listed(inboxes)}" if inboxes else "check the name of the folder"
     )
 
 
-def _listed(names: list[str]) -> str:
+def listed(names: list[str]) -> str:
+    """Return the first names of a list as text, and how many more there are."""
     more = len(names) - MAX_NAMES
     return ", ".join(names[:MAX_NAMES]) + (f" and {more} more" if more > 0 else "")
 
@@ -167,7 +168,7 @@ def check_taste(txn: Txn, taste: str, watched: set[str]) -> None:
     existing = sorted(watched | counts.tastes(txn))
     raise UsageError(
         f"there is no taste {taste!r}",
-        f"use a taste that exists: {_listed(existing)}; for a folder with a new taste: "
+        f"use a taste that exists: {listed(existing)}; for a folder with a new taste: "
         f"imgscore init INBOX --taste {taste}"
         if existing
         else f"to watch a folder with this taste: imgscore init INBOX --taste {taste}",

@@ -24,8 +24,9 @@ from imgscore.messages import (
 )
 from imgscore.verbs.argument_checks import folder_of
 from imgscore.verbs.base import Steps, Waiting, absolute_path, in_turn
-from imgscore.verbs.queries import answer, inboxes_of, paths_of, taste_or_first
-from imgscore.verbs.score import digest_of, index, problem
+from imgscore.verbs.queries import answer, inboxes_of, paths_of
+from imgscore.verbs.score import digest_of, index_for_one_taste, problem
+from imgscore.verbs.tastes import each, one_of
 
 if TYPE_CHECKING:
     from imgscore.engine.engine import Engine
@@ -141,16 +142,15 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
         for number, event in undo_answers(engine, request.undo):
             yield Result(_answered(engine, event, number))
     else:
-        yield from _propose(engine, request)
+        folder, taste = folder_of(request.folder), request.taste
+        if folder is not None and (place := engine.ctx.watches.locate(folder)) is not None:
+            taste = taste or place.watch.taste
+        yield from each(engine, taste, lambda name: _propose(engine, name, folder, request))
 
 
-def _propose(engine: Engine, request: Request) -> Steps[Response]:
+def _propose(engine: Engine, taste: str, folder: bytes | None, request: Request) -> Steps[Response]:
     from imgscore.workers.queries import PairsQuery
 
-    folder = folder_of(request.folder)
-    taste = taste_or_first(engine, request.taste)
-    if folder is not None and (place := engine.ctx.watches.locate(folder)) is not None:
-        taste = request.taste or place.watch.taste
     query = PairsQuery(
         taste,
         inboxes=inboxes_of(engine, taste),
@@ -224,12 +224,12 @@ def _images(
     """Return the images of the pairs. Files are read and embedded, as by `imgscore score`."""
     texts = dict.fromkeys(text for pair in answers for text in (pair.first, pair.second))
     images = {
-        text: _Image(_digest(text), taste_or_first(engine, taste))
+        text: _Image(_digest(text), one_of(engine.ctx.watches, taste))
         for text in texts
         if not text.startswith("/")
     }
     files = [text for text in texts if text.startswith("/")]
-    tickets = in_turn(index(engine, map(absolute_path, files), taste))
+    tickets = in_turn(index_for_one_taste(engine, map(absolute_path, files), taste))
     names, waiting = iter(files), Waiting(engine, engine.indexer)
     for ticket in tickets:
         if ticket is None:

@@ -13,7 +13,8 @@ from imgscore.config import TasteName
 from imgscore.heads.results import PairQuality, Point, Quality
 from imgscore.messages import BaseRequest, Result
 from imgscore.verbs.base import Steps
-from imgscore.verbs.queries import answer, paths_of, taste_or_first
+from imgscore.verbs.queries import answer, paths_of
+from imgscore.verbs.tastes import each
 
 if TYPE_CHECKING:
     from imgscore.engine.engine import Engine
@@ -62,7 +63,7 @@ class Response(msgspec.Struct):
 
 
 class Request(BaseRequest[Response]):
-    """`taste`: the taste to evaluate. None means the taste of the first watch.
+    """`taste`: the taste to evaluate. None means all tastes.
 
     `doubtful`: whether to list the doubtful labels.
     """
@@ -72,10 +73,13 @@ class Request(BaseRequest[Response]):
 
 
 def run(engine: Engine, request: Request) -> Steps[Response]:
-    """Measure the quality in a worker, and yield one Response."""
+    """Measure the quality in a worker, and yield one Response for each taste."""
+    yield from each(engine, request.taste, lambda taste: _evaluate(engine, taste, request))
+
+
+def _evaluate(engine: Engine, taste: str, request: Request) -> Steps[Response]:
     from imgscore.workers.queries import EvaluateQuery
 
-    taste = taste_or_first(engine, request.taste)
     query = EvaluateQuery(taste, engine.ctx.config.head, request.doubtful)
     (row,) = yield from answer(engine, query)
     evaluation = row.evaluation

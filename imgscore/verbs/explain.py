@@ -13,7 +13,8 @@ from imgscore.images.traits import Traits
 from imgscore.messages import BaseRequest, PathText, Result, Rows
 from imgscore.verbs.base import Steps, Waiting, absolute_path, display_path
 from imgscore.verbs.queries import answer, paths_of
-from imgscore.verbs.score import digest_of, problem, taste_of
+from imgscore.verbs.score import digest_of, problem
+from imgscore.verbs.tastes import of_file
 
 if TYPE_CHECKING:
     from imgscore.engine.engine import Engine
@@ -101,11 +102,16 @@ class Request(BaseRequest[Response]):
 
 
 def run(engine: Engine, request: Request) -> Steps[Response]:
-    """Yield one Explained, or one Unexplained if the file has no score."""
+    """Yield one Explained for each taste of the file, or one Unexplained if it has no score."""
+    path = absolute_path(request.file)
+    for taste in of_file(engine, path, request.taste):
+        yield from _explain(engine, path, taste, request.count)
+
+
+def _explain(engine: Engine, path: bytes, taste: str, count: int) -> Steps[Response]:
     from imgscore.workers.queries import ExplainQuery
 
-    ctx, path = engine.ctx, absolute_path(request.file)
-    taste = taste_of(engine, path, request.taste)
+    ctx = engine.ctx
     ticket, waiting = engine.indexer.ask(path, taste), Waiting(engine, engine.indexer)
     while ticket.answer is None:
         yield from waiting.step()
@@ -118,7 +124,7 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
         return
     while not _is_stored(engine, digest):
         yield from waiting.step()
-    (explanation,) = yield from answer(engine, ExplainQuery(taste, digest, request.count))
+    (explanation,) = yield from answer(engine, ExplainQuery(taste, digest, count))
     yield Result(
         Explained(
             path=display_path(path),

@@ -10,12 +10,13 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from imgscore.config import TasteName
-from imgscore.errors import ImgscoreError
+from imgscore.errors import ImgscoreError, UsageError
 from imgscore.heads.results import Comparison, PairQuality, Quality
 from imgscore.messages import BaseRequest, PathText, Result, ShortText
 from imgscore.paths import head_file
 from imgscore.verbs.base import Steps, until_idle
-from imgscore.verbs.queries import answer, taste_or_first
+from imgscore.verbs.queries import answer
+from imgscore.verbs.tastes import all_of, give_one, one_of
 
 if TYPE_CHECKING:
     from imgscore.engine.engine import Engine
@@ -93,28 +94,25 @@ class Request(BaseRequest[Response]):
 def run(engine: Engine, request: Request) -> Steps[Response]:
     """List the heads, or use another head, or import a head.
 
-    If `action` is "list", yield a Response for each head, oldest first. Otherwise yield one
-    Response, about the head that is now in use.
+    If `action` is "list", yield a Response for each head, taste by taste, oldest first. Otherwise
+    yield one Response, about the head that is now in use.
     """
     from imgscore.store import heads
 
-    taste = taste_or_first(engine, request.taste)
     ctx = engine.ctx
-    with ctx.store.read() as txn:
-        of_taste = heads.of_taste(txn, taste)
-        current = heads.current(txn, taste)
-    in_use = current.version if current is not None else None
     if request.action == "list":
-        yield from (Result(_row(head, in_use)) for head in of_taste)
+        for taste in all_of(engine, request.taste):
+            with ctx.store.read() as txn:
+                of_taste = heads.of_taste(txn, taste)
+                current = heads.current(txn, taste)
+            in_use = current.version if current is not None else None
+            yield from (Result(_row(head, in_use)) for head in of_taste)
         return
     if request.action == "import":
-        yield from _import(engine, taste, request.file)
+        yield from _import(engine, one_of(ctx.watches, request.taste), request.file)
         return
-    chosen = next((head for head in of_taste if head.version == request.version), None)
-    if chosen is None:
-        raise ImgscoreError(
-            f"taste {taste!r} has no head {request.version!r}", "see: imgscore heads list"
-        )
+    chosen = _chosen(engine, request)
+    taste = chosen.taste
     if chosen.embedder != ctx.embedder.id:
         raise ImgscoreError(
             f"head {chosen.version} was trained on {chosen.embedder}",
@@ -128,6 +126,35 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
     engine.trainer.use_head(taste, chosen.version)
     yield from until_idle(engine, "scoring")
     yield Result(_row(chosen, chosen.version))
+
+
+def _chosen(engine: Engine, request: Request) -> HeadRecord:
+    """Return the head with the version of a request.
+
+    Raises ImgscoreError if there is no such head, and UsageError if several tastes have one.
+    """
+    from imgscore.store import heads
+
+    tastes = all_of(engine, request.taste)
+    with engine.ctx.store.read() as txn:
+        found = [
+            head
+            for taste in tastes
+            for head in heads.of_taste(txn, taste)
+            if head.version == request.version
+        ]
+    if not found:
+        names = " and ".join(map(repr, tastes))
+        raise ImgscoreError(
+            f"taste {names} has no head {request.version!r}", "see: imgscore heads list"
+        )
+    if len(found) > 1:
+        names = ", ".join(head.taste for head in found)
+        raise UsageError(
+            f"several tastes have a head {request.version!r}: {names}",
+            give_one(engine.ctx.watches),
+        )
+    return found[0]
 
 
 def _import(engine: Engine, taste: str, file: str) -> Steps[Response]:

@@ -15,7 +15,7 @@ import msgspec
 from imgscore.config import TasteName
 from imgscore.messages import BaseRequest, PathText, Progress, Result
 from imgscore.verbs.base import Steps, Waiting, until_idle
-from imgscore.verbs.queries import taste_or_first
+from imgscore.verbs.tastes import one_of
 
 if TYPE_CHECKING:
     from imgscore.engine.engine import Engine
@@ -39,7 +39,10 @@ class Response(msgspec.Struct):
 
 
 class Request(BaseRequest[Response]):
-    """`file`: the absolute path of a Parquet file."""
+    """`file`: the absolute path of a Parquet file.
+
+    `taste`: the taste that gets the labels. If there are several tastes, it must be given.
+    """
 
     needs_file: ClassVar[bool] = True
     file: PathText
@@ -50,7 +53,7 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
     """Import the file, and yield one Response. Labels that are already stored are skipped."""
     from imgscore.workers.queries import ReadParquetQuery
 
-    taste = taste_or_first(engine, request.taste)
+    taste = one_of(engine.ctx.watches, request.taste)
     ticket = engine.queries.ask(
         ReadParquetQuery(taste, os.path.realpath(os.fsencode(request.file)))
     )

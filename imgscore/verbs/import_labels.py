@@ -21,6 +21,7 @@ from imgscore.verbs.base import Steps, Waiting, absolute_path, display_path, unt
 from imgscore.verbs.label import record
 from imgscore.verbs.ratings import RatedImage, read_ratings
 from imgscore.verbs.score import problem
+from imgscore.verbs.tastes import one_of
 
 if TYPE_CHECKING:
     from imgscore.engine.engine import Engine
@@ -75,7 +76,7 @@ class Request(BaseRequest[Response]):
     `ratings`: the folders whose images have ratings of other programs: in sidecars, in the images
     or in extended attributes.
 
-    `taste`: the taste that learns from the labels. None means the taste of the first watch.
+    `taste`: the taste that learns from the labels. If there are several tastes, it must be given.
     """
 
     keep: Annotated[tuple[PathText, ...], msgspec.Meta(max_length=MAX_ITEMS)] = ()
@@ -97,7 +98,7 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
         folders[grade] = [*folders.get(grade, ()), *given]
     for folder in (*chain.from_iterable(folders.values()), *request.ratings):
         check_folder(engine.ctx.watches, folder, watched=False)
-    taste = request.taste or next(iter(engine.trainer.tastes), "default")
+    taste = one_of(engine.ctx.watches, request.taste)
     waiting = deque(chain.from_iterable(_files(given, grade) for grade, given in folders.items()))
     done, failed, unrated = 0, 0, 0
     for rated in read_ratings(engine, [path for path, _ in _files(request.ratings, KEEP)]):

@@ -12,7 +12,7 @@ from imgscore.grades import LabelText, name_of, parse_label
 from imgscore.messages import BaseRequest, PathTexts, Progress, Result
 from imgscore.verbs.base import Steps, Waiting, display_path, in_turn
 from imgscore.verbs.folder_images import images_of
-from imgscore.verbs.score import digest_of, index, problem
+from imgscore.verbs.score import digest_of, index_for_one_taste, problem
 
 if TYPE_CHECKING:
     from imgscore.engine.engine import Engine
@@ -35,6 +35,8 @@ class Response(msgspec.Struct):
     """the reason why the file was not labelled, and a remedy; null if there is no error"""
     grade: float | None = None
     """the grade of the new label, from 0 (trash) to 1 (keep); null if `label` is null"""
+    taste: str | None = None
+    """the taste that learns from the label; null if it is not known"""
 
 
 class Request(BaseRequest[Response]):
@@ -44,7 +46,7 @@ class Request(BaseRequest[Response]):
     `taste`: the taste that gets the labels.
 
     None means the taste of the watch that the file is in. If the file is outside of all watches,
-    None means the taste of the first watch.
+    and if there are several tastes, it gets no label, but an error.
 
     `files`: files, and folders whose images are labelled. `recursive`: whether the subfolders of
     these folders are included.
@@ -62,7 +64,7 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
     paths = yield from images_of(request.files, recursive=request.recursive)
     tastes: set[str] = set()
     done, waiting = 0, Waiting(engine, engine.indexer)
-    for ticket in in_turn(index(engine, paths, request.taste)):
+    for ticket in in_turn(index_for_one_taste(engine, paths, request.taste)):
         if ticket is None:
             yield from waiting.step()
             continue
@@ -78,6 +80,7 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
                 label=None if given is None else name_of(given),
                 error=error,
                 grade=given,
+                taste=ticket.taste or None,
             )
         )
         done += 1

@@ -14,11 +14,6 @@ if TYPE_CHECKING:
     from imgscore.workers.queries import Query, Row
 
 
-def taste_or_first(engine: Engine, taste: str | None) -> str:
-    """Return `taste` if it is not None, otherwise the taste of the first watch."""
-    return taste or next(iter(engine.trainer.tastes), "default")
-
-
 def answer(engine: Engine, query: Query[Row]) -> Generator[Message[Any] | None, None, list[Row]]:
     """Send a query to a worker, and return the rows of the answer.
 

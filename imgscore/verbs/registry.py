@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 _NOT_VERBS = frozenset(
     {"argument_checks", "base", "first_order", "folder_images", "queries", "ratings", "registry"}
+    | {"tastes"}
 )
 _RESTART = "imgscore stop, then imgscore start"
 

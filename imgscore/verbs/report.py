@@ -16,7 +16,8 @@ from imgscore.messages import MAX_ROWS, BaseRequest, Message, PathText, Progress
 from imgscore.report.data import WatchFolders
 from imgscore.verbs.argument_checks import folder_of
 from imgscore.verbs.base import Steps, Waiting, display_path, in_turn
-from imgscore.verbs.queries import answer, inboxes_of, taste_or_first
+from imgscore.verbs.queries import answer, inboxes_of
+from imgscore.verbs.tastes import each
 from imgscore.verbs.thumbnails import thumbnails_folder
 
 if TYPE_CHECKING:
@@ -70,14 +71,20 @@ class Request(BaseRequest[Response]):
 
 
 def run(engine: Engine, request: Request) -> Steps[Response]:
-    """Write the data, make the thumbnails, and yield one Response."""
+    """Write the data, make the thumbnails, and yield one Response for each taste.
+
+    A folder has the taste of its watch.
+    """
+    folder, wanted = folder_of(request.folder), request.taste
+    if folder is not None and (place := engine.ctx.watches.locate(folder)) is not None:
+        wanted = wanted or place.watch.taste
+    yield from each(engine, wanted, lambda taste: _gather(engine, taste, folder, request))
+
+
+def _gather(engine: Engine, taste: str, folder: bytes | None, request: Request) -> Steps[Response]:
     from imgscore.workers.messages import MakeThumbnail
     from imgscore.workers.queries import MissingThumbnail, ReportCounts, ReportQuery
 
-    taste = taste_or_first(engine, request.taste)
-    folder = folder_of(request.folder)
-    if folder is not None and (place := engine.ctx.watches.locate(folder)) is not None:
-        taste = request.taste or place.watch.taste
     inboxes = inboxes_of(engine, taste)
     thumbnails = thumbnails_folder()
     data = thumbnails.with_name(f"{taste}.json")

@@ -16,6 +16,7 @@ from imgscore.messages import BaseRequest, PathTexts, Progress, Result
 from imgscore.verbs.argument_checks import no_such_file
 from imgscore.verbs.base import Steps, Waiting, display_path, in_turn
 from imgscore.verbs.folder_images import images_of
+from imgscore.verbs.tastes import give_one, of_file
 
 if TYPE_CHECKING:
     from imgscore.engine.engine import Engine
@@ -46,13 +47,15 @@ class Response(msgspec.Struct):
     """what is missing until there is a head, such as `2 more keep`; null if there is a head"""
     grade: float | None = None
     """the grade of the label, from 0 (trash) to 1 (keep); null if the image has no label"""
+    taste: str = "default"
+    """the taste whose head scored the image"""
 
 
 class Request(BaseRequest[Response]):
     """`taste`: the taste whose head scores the files.
 
     None means the taste of the watch that the file is in. If the file is outside of all watches,
-    None means the taste of the first watch.
+    None means all tastes.
 
     `files`: files, and folders whose images are scored. `recursive`: whether the subfolders of
     these folders are included.
@@ -64,7 +67,7 @@ class Request(BaseRequest[Response]):
 
 
 def run(engine: Engine, request: Request) -> Steps[Response]:
-    """Yield a Response for each file, in the order of `files`."""
+    """Yield a Response for each file and taste, in the order of `files`."""
     paths = yield from images_of(request.files, recursive=request.recursive)
     done, waiting = 0, Waiting(engine, engine.indexer)
     for ticket in in_turn(index(engine, paths, request.taste)):
@@ -73,27 +76,33 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
             continue
         yield Result(_row(engine, ticket))
         done += 1
-        yield Progress("scoring", done, len(paths))
+        yield Progress("scoring", done, max(done, len(paths)))
 
 
 def index(engine: Engine, paths: Iterable[bytes], taste: str | None) -> Iterator[IndexTicket]:
-    """Send each file to the workers, and yield a ticket that will receive the answer."""
-    for path in paths:
-        yield engine.indexer.ask(path, taste_of(engine, path, taste))
+    """Send each file to the workers, and yield a ticket that will receive the answer.
 
-
-def taste_of(engine: Engine, path: bytes, taste: str | None) -> str:
-    """Return the name of the taste that scores a file.
-
-    If `taste` is not None, return `taste`. Otherwise return the taste of the watch that the file is
-    in. If the file is outside of all watches, return the taste of the first watch.
+    Yield one ticket for each taste of the file.
     """
-    if taste is not None:
-        return taste
-    place = engine.ctx.watches.locate(path)
-    if place is not None:
-        return place.watch.taste
-    return next(iter(engine.trainer.tastes), "default")
+    for path in paths:
+        for name in of_file(engine, path, taste):
+            yield engine.indexer.ask(path, name)
+
+
+def index_for_one_taste(
+    engine: Engine, paths: Iterable[bytes], taste: str | None
+) -> Iterator[IndexTicket]:
+    """Yield one ticket for each file. If the taste of a file is not clear, it contains an error."""
+    from imgscore.engine.tickets import IndexTicket
+    from imgscore.workers.messages import Refused
+
+    for path in paths:
+        tastes = of_file(engine, path, taste)
+        if len(tastes) > 1:
+            reason = "it is in no watched folder, so its taste is not known"
+            yield IndexTicket(path, "", Refused(reason, give_one(engine.ctx.watches)))
+        else:
+            yield engine.indexer.ask(path, tastes[0])
 
 
 def problem(ticket: IndexTicket) -> str | None:
@@ -178,4 +187,5 @@ def _row(engine: Engine, ticket: IndexTicket) -> Response:
         error=error,
         missing=missing,
         grade=label.grade if label else None,
+        taste=ticket.taste,
     )

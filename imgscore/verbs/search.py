@@ -10,7 +10,8 @@ from imgscore.config import TasteName
 from imgscore.messages import BaseRequest, PathText, Result
 from imgscore.verbs.argument_checks import folder_of
 from imgscore.verbs.base import Steps, display_path
-from imgscore.verbs.queries import answer, taste_or_first
+from imgscore.verbs.queries import answer
+from imgscore.verbs.tastes import all_of
 
 if TYPE_CHECKING:
     from imgscore.engine.engine import Engine
@@ -38,12 +39,15 @@ class Response(msgspec.Struct):
     """always null"""
     grade: float | None = None
     """the grade of the label, from 0 (trash) to 1 (keep); null if the image has no label"""
+    taste: str = "default"
+    """the taste that the score and the label belong to"""
 
 
 class Request(BaseRequest[Response]):
     """`text`: the words. `count`: the largest number of rows.
 
-    `folder`: search only in this folder. None means all watched folders.
+    `taste`: the taste of the scores and labels. None means the taste of the watch that the image is
+    in. `folder`: search only in this folder. None means all watched folders.
     `taste_weight`: the weight of the score, from 0 (only the words count) to 1.
     """
 
@@ -64,12 +68,16 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
     from imgscore.workers.queries import SearchQuery
 
     registry.check_searches(engine.ctx.config.model)
-    taste = taste_or_first(engine, request.taste)
+    watches = engine.ctx.watches
+    folder, (first, *others) = folder_of(request.folder), all_of(engine, request.taste)
+    tastes = {watch.inbox: watch.taste for watch in watches.all} if others else {}
     query = SearchQuery(
-        taste, request.text, request.count, folder_of(request.folder), request.taste_weight
+        first, request.text, request.count, folder, request.taste_weight, tastes=tastes
     )
     found = yield from answer(engine, query)
     for image in found:
+        place = watches.locate(image.path) if others else None
+        taste = place.watch.taste if place is not None else first
         with engine.ctx.store.read() as txn:
             label = labels.current(txn, taste, image.digest)
         yield Result(
@@ -80,5 +88,6 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
                 None if image.score is None else round(image.score, 6),
                 None if label is None else label.label,
                 grade=None if label is None else label.grade,
+                taste=taste,
             )
         )

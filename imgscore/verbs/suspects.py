@@ -12,7 +12,8 @@ import msgspec
 from imgscore.config import TasteName
 from imgscore.messages import BaseRequest, Result, Rows
 from imgscore.verbs.base import Steps
-from imgscore.verbs.queries import answer, paths_of, taste_or_first
+from imgscore.verbs.queries import answer, paths_of
+from imgscore.verbs.tastes import each
 
 if TYPE_CHECKING:
     from imgscore.engine.engine import Engine
@@ -38,22 +39,27 @@ class Response(msgspec.Struct):
     """the digest of a near-duplicate that has the opposite label; null if there is none"""
     error: str | None = None
     """always null"""
+    taste: str = "default"
+    """the taste that the label belongs to"""
 
 
 class Request(BaseRequest[Response]):
-    """`count`: the largest number of rows."""
+    """`taste`: None means all tastes. `count`: the largest number of rows for each taste."""
 
     taste: TasteName | None = None
     count: Rows = 20
 
 
 def run(engine: Engine, request: Request) -> Steps[Response]:
-    """Yield a Response for each suspect label."""
+    """Yield a Response for each suspect label, taste by taste."""
+    yield from each(engine, request.taste, lambda taste: _suspects(engine, taste, request.count))
+
+
+def _suspects(engine: Engine, taste: str, count: int) -> Steps[Response]:
     from imgscore.workers.queries import SuspectsQuery
 
-    taste = taste_or_first(engine, request.taste)
     inboxes = [watch.inbox for watch in engine.ctx.watches.all if watch.taste == taste]
-    suspects = yield from answer(engine, SuspectsQuery(taste, inboxes, request.count))
+    suspects = yield from answer(engine, SuspectsQuery(taste, inboxes, count))
     twins = [suspect.twin for suspect in suspects if suspect.twin]
     paths = paths_of(engine, taste, [*twins, *(suspect.digest for suspect in suspects)])
     for suspect in suspects:
@@ -66,5 +72,6 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
                 score=suspect.score,
                 evidence=suspect.evidence,
                 twin=suspect.twin.hex() if suspect.twin else None,
+                taste=taste,
             )
         )

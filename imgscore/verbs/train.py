@@ -47,24 +47,30 @@ class Request(BaseRequest[Response]):
 
 
 def run(engine: Engine, request: Request) -> Steps[Response]:
-    """Train, and yield a Response for each taste. Raises ImgscoreError if labels are missing."""
+    """Train, and yield a Response for each taste.
+
+    Raises ImgscoreError if labels of a taste are missing. The other tastes are still trained.
+    """
     from imgscore.engine.tastes import missing_labels
     from imgscore.store import heads
 
     tastes = [request.taste] if request.taste else sorted(engine.trainer.tastes)
     if not tastes:
         raise ConfigError("no folder is watched yet", "add a folder: imgscore init INBOX")
+    failed: list[str] = []
+    remedy = "see: imgscore status"
+    trainable = []
     for taste in tastes:
         engine.trainer.relearn(taste, at_once=True)
         missing = engine.trainer.tastes[taste].missing
         if missing:
-            raise ImgscoreError(
-                f"taste {taste!r} has too few labels: {missing}",
-                _remedy(list(missing_labels(engine.trainer.tastes[taste].grades))),
-            )
-    yield from until_idle(engine, "training")
-    failed = []
-    for taste in tastes:
+            failed.append(f"taste {taste!r} has too few labels: {missing}")
+            remedy = _remedy(list(missing_labels(engine.trainer.tastes[taste].grades)))
+        else:
+            trainable.append(taste)
+    if trainable:
+        yield from until_idle(engine, "training")
+    for taste in trainable:
         with engine.ctx.store.read() as txn:
             trained = heads.of_taste(txn, taste)[-1:]
         problem = engine.trainer.tastes[taste].problem
@@ -83,7 +89,7 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
         if not trained:
             failed.append(f"taste {taste!r} could not be trained: {problem}")
     if failed:
-        raise ImgscoreError("; ".join(failed), "see: imgscore status")
+        raise ImgscoreError("; ".join(failed), remedy)
 
 
 def _remedy(names: list[LabelName]) -> str:

@@ -249,7 +249,8 @@ class SearchQuery(Query[ImageFound], frozen=True):
     """The query for the images that fit a text best. The answer has at most `count` images.
 
     `folder`: the folder to which the search is limited. None means all watched folders.
-    `taste_weight`: the weight of the score, from 0 (only the text counts) to 1.
+    `taste_weight`: the weight of the score, from 0 (only the text counts) to 1. `tastes`: the taste
+    of each inbox, which scores its images. Images elsewhere are scored by the taste of the query.
     """
 
     handler: ClassVar[str] = "search:search"
@@ -257,6 +258,7 @@ class SearchQuery(Query[ImageFound], frozen=True):
     count: int
     folder: bytes | None
     taste_weight: float
+    tastes: dict[bytes, str] = {}
 
 
 class ExplainQuery(Query[ScoreExplained], frozen=True):

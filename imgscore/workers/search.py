@@ -36,10 +36,12 @@ def search(context: Context, query: SearchQuery) -> QueryRows:
         digests, cosines = _cosines(txn, context, text)
         wanted = max(query.count, MIN_RANKED) if query.taste_weight else query.count
         found = _present(txn, query, digests, _best_first(cosines, 2 * wanted))
-        score_of = _score_getter(txn, query.taste)
+        getters = {
+            taste: _score_getter(txn, taste) for taste in {query.taste, *query.tastes.values()}
+        }
         rows = []
         for row, sighting in found:
-            score = score_of(sighting.digest)
+            score = getters[query.tastes.get(sighting.inbox, query.taste)](sighting.digest)
             value = None if score is None else score[0]
             rows.append(ImageFound(sighting.digest, sighting.path, float(cosines[row]), value))
             if len(rows) == wanted:

@@ -20,6 +20,7 @@ from imgscore.cli.app import (
 from imgscore.cli.formatting import answers_text
 from imgscore.cli.path_text import short, shortened
 from imgscore.cli.review_page import Open, Port
+from imgscore.cli.taste_names import headed
 from imgscore.cli.terminal_images import images_of
 from imgscore.errors import UsageError
 from imgscore.verbs import report
@@ -87,7 +88,7 @@ def compare(
     elif listed or as_json:
         terminal_images.run(
             Request(folder, taste, count, size=4 if four else 2),
-            _describe,
+            headed(_describe, taste),
             lambda row: (
                 [images_of(*((image.path, image.sha256) for image in row.images))]
                 if isinstance(row, Proposal)

@@ -1,5 +1,6 @@
 """The command `evaluate`: measure how good the scores are."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -7,7 +8,7 @@ import typer
 
 from imgscore import dispatch, grades
 from imgscore.cli import output
-from imgscore.cli.app import Json, Section, Taste, app, prints
+from imgscore.cli.app import Json, Section, Tastes, app, prints
 from imgscore.cli.formatting import scored
 from imgscore.errors import UsageError
 from imgscore.heads.results import Evaluation, Interval, Quality
@@ -15,12 +16,14 @@ from imgscore.messages import Message
 from imgscore.verbs import heads
 from imgscore.verbs.base import rows_of
 from imgscore.verbs.evaluate import Doubtful, Request, Response
+from imgscore.verbs.tastes import one_of
+from imgscore.watches import Watches
 
 
 @app.command(rich_help_panel=Section.TEACH)
 @prints(Response)
 def evaluate(
-    taste: Taste = None,
+    taste: Tastes = None,
     plot: Annotated[
         Path | None,
         typer.Option(
@@ -49,8 +52,11 @@ def evaluate(
     """
     if plot is not None and plot.suffix.lower() != ".svg":
         raise UsageError(f"{plot}: plots are drawn as SVG only", "use a name that ends in .svg")
-    messages: list[Message[Response]] = output.gathered(dispatch.call(Request(taste, doubtful)))
     if plot is not None:
+        taste = one_of(Watches.of(dispatch.settings_in_force()), taste)
+    messages: Iterable[Message[Response]] = dispatch.call(Request(taste, doubtful))
+    if plot is not None:
+        messages = output.gathered(messages)
         all_heads = rows_of(dispatch.call(heads.Request(taste=taste)))
         for row in rows_of(messages):
             _plot(row, all_heads, plot)

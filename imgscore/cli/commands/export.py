@@ -7,7 +7,7 @@ import msgspec
 import typer
 
 from imgscore import config, paths
-from imgscore.cli.app import Json, Section, Taste, app, prints
+from imgscore.cli.app import Json, OneTaste, Section, app, prints
 from imgscore.cli.output import printable, to_json
 from imgscore.cli.progress_bar import ProgressBar
 from imgscore.config import Config
@@ -41,7 +41,7 @@ def export(
             "--labelled", help="Write only labelled images. Use this to train a head elsewhere."
         ),
     ] = False,
-    taste: Taste = None,
+    taste: OneTaste = None,
     as_json: Json = False,
 ) -> None:
     """Write embeddings and labels into a Parquet file.
@@ -53,9 +53,11 @@ def export(
     from imgscore.store import verify
     from imgscore.store.store import Store
     from imgscore.verbs.argument_checks import check_taste
+    from imgscore.verbs.tastes import one_of
+    from imgscore.watches import Watches
 
     settings = config.load() if paths.config_file().exists() else Config()
-    chosen = taste or next((watch.taste for watch in settings.watch), "default")
+    chosen = one_of(Watches.of(settings), taste)
     spec = registry.spec(settings.model, use_filename=settings.use_filename)
     if not (paths.store_folder() / "data.mdb").exists():
         raise StoreError("there is no store to export yet", "create the store: imgscore init INBOX")

@@ -6,8 +6,9 @@ from typing import Annotated
 import typer
 
 from imgscore.cli import completions
-from imgscore.cli.app import Json, Section, Taste, group, prints, run, text_of
+from imgscore.cli.app import Json, OneTaste, Section, Tastes, group, prints, run, text_of
 from imgscore.cli.formatting import time_text
+from imgscore.cli.taste_names import headed
 from imgscore.verbs.heads import Request, Response
 
 commands = group("heads", Section.TEACH, "List, select and import heads, the trained scorers.")
@@ -15,9 +16,9 @@ commands = group("heads", Section.TEACH, "List, select and import heads, the tra
 
 @commands.command("list")
 @prints(Response)
-def list_(taste: Taste = None, as_json: Json = False) -> None:
-    """List the heads of a taste with their quality, oldest first."""
-    run(Request(taste=taste), _describe, as_json=as_json)
+def list_(taste: Tastes = None, as_json: Json = False) -> None:
+    """List the heads of each taste with their quality, oldest first."""
+    run(Request(taste=taste), headed(_describe, taste), as_json=as_json)
 
 
 @commands.command()
@@ -29,7 +30,7 @@ def use(
             help="The head's version, as `heads list` prints it.", autocompletion=completions.heads
         ),
     ],
-    taste: Taste = None,
+    taste: OneTaste = None,
     as_json: Json = False,
 ) -> None:
     """Use another head. The next training may replace this head."""
@@ -45,7 +46,7 @@ def import_(
             help="A head as .safetensors, or a network of linear layers and ReLUs as .pt."
         ),
     ],
-    taste: Taste = None,
+    taste: OneTaste = None,
     as_json: Json = False,
 ) -> None:
     """Import a head that was trained elsewhere, and use it.

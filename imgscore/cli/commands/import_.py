@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from imgscore.cli.app import Json, Section, Taste, app, prints, run, text_of
+from imgscore.cli.app import Json, OneTaste, Section, app, prints, run, text_of
 from imgscore.verbs.import_ import Request, Response
 
 
@@ -13,7 +13,7 @@ from imgscore.verbs.import_ import Request, Response
 @prints(Response)
 def import_(
     file: Annotated[Path, typer.Argument(help="A Parquet file that `imgscore export` wrote.")],
-    taste: Taste = None,
+    taste: OneTaste = None,
     as_json: Json = False,
 ) -> None:
     """Read labels and embeddings from a Parquet file.

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from imgscore.cli import star_folders
-from imgscore.cli.app import Json, Section, Taste, app, prints, run, texts_of
+from imgscore.cli.app import Json, OneTaste, Section, app, prints, run, texts_of
 from imgscore.cli.formatting import named
 from imgscore.verbs.import_labels import FailedFile, Request, Response
 
@@ -36,7 +36,7 @@ def import_labels(
             help="Learn from the stars that other programs have stored for images in this folder.",
         ),
     ] = None,
-    taste: Taste = None,
+    taste: OneTaste = None,
     as_json: Json = False,
 ) -> None:
     """Learn from folders that are already sorted.

@@ -7,6 +7,7 @@ from typer.core import TyperCommand
 
 from imgscore.cli.app import Files, FileTaste, Json, Recursive, Section, app, prints, run, texts_of
 from imgscore.cli.formatting import label_text, named
+from imgscore.cli.taste_names import marked
 from imgscore.grades import LabelText
 from imgscore.verbs.label import Request, Response
 
@@ -56,4 +57,8 @@ def label(
     If you give a folder, its images get the label.
     """
     request = Request(label, texts_of(files), taste, recursive)
-    run(request, lambda row: named(row, label_text(row.label, row.grade)), as_json=as_json)
+    run(
+        request,
+        marked(lambda row: named(row, label_text(row.label, row.grade)), taste),
+        as_json=as_json,
+    )

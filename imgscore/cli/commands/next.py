@@ -1,8 +1,9 @@
 """The command `next`: list the images to label next."""
 
 from imgscore.cli import terminal_images
-from imgscore.cli.app import Count, Json, Section, Taste, Thumbnails, app, prints
+from imgscore.cli.app import Count, Json, Section, Tastes, Thumbnails, app, prints
 from imgscore.cli.formatting import scored
+from imgscore.cli.taste_names import headed
 from imgscore.cli.terminal_images import images_of
 from imgscore.verbs.next import Request, Response
 
@@ -10,7 +11,7 @@ from imgscore.verbs.next import Request, Response
 @app.command("next", rich_help_panel=Section.TEACH)
 @prints(Response)
 def next_(
-    count: Count = 20, taste: Taste = None, thumbnails: Thumbnails = True, as_json: Json = False
+    count: Count = 20, taste: Tastes = None, thumbnails: Thumbnails = True, as_json: Json = False
 ) -> None:
     """List the unlabelled images that are most useful to label.
 
@@ -18,7 +19,7 @@ def next_(
     """
     terminal_images.run(
         Request(taste, count),
-        scored,
+        headed(scored, taste),
         lambda row: [images_of((row.path, row.sha256))],
         as_json=as_json,
         wanted=thumbnails,

@@ -11,13 +11,15 @@ import typer
 
 from imgscore import config, dispatch, paths
 from imgscore.cli import output
-from imgscore.cli.app import Folder, Json, Section, Taste, app, optional_text_of, prints
+from imgscore.cli.app import Folder, Json, Section, Tastes, app, optional_text_of, prints
 from imgscore.cli.output import print_note
 from imgscore.cli.path_text import short
+from imgscore.cli.taste_names import headed
 from imgscore.errors import UsageError
 from imgscore.messages import Message, Result
 from imgscore.system import private
 from imgscore.verbs import report as verb
+from imgscore.verbs.tastes import one_of
 from imgscore.watches import Watches
 
 
@@ -68,18 +70,21 @@ def report(
         bool,
         typer.Option("--quick", help="Leave out the learning curve, which takes the most time."),
     ] = False,
-    taste: Taste = None,
+    taste: Tastes = None,
     as_json: Json = False,
 ) -> None:
     """Create a web page of all images in score order.
 
-    The page also shows suspects, near-duplicates, failures and plots.
+    Each taste gets its own page. The page also shows suspects, near-duplicates, failures and plots.
     """
     if file is not None:
         file = Path(os.path.realpath(file))
         _refuse_watched(file)
     request = verb.Request(optional_text_of(folder), taste, figures=not quick)
-    raise typer.Exit(output.print_messages(_write(request, file, show), _describe, as_json=as_json))
+    if file is not None and folder is None:
+        one_of(Watches.of(dispatch.settings_in_force()), taste)
+    messages = _write(request, file, show)
+    raise typer.Exit(output.print_messages(messages, headed(_describe, taste), as_json=as_json))
 
 
 def _refuse_watched(file: Path) -> None:

@@ -19,6 +19,7 @@ from imgscore.cli.app import (
     texts_of,
 )
 from imgscore.cli.formatting import named
+from imgscore.cli.taste_names import marked
 from imgscore.cli.terminal_images import ImageRef, images_of
 from imgscore.messages import MAX_ROWS, Message, Result
 from imgscore.verbs.score import Request, Response
@@ -61,7 +62,7 @@ def score(
     """
     terminal_images.run(
         Request(texts_of(files), taste, recursive),
-        lambda row: named(row, _score_text(row)),
+        marked(lambda row: named(row, _score_text(row)), taste),
         _images,
         as_json=as_json,
         wanted=thumbnails,

@@ -8,9 +8,9 @@ import typer
 from imgscore import dispatch
 from imgscore.cli import completions, link_folder, terminal_images
 from imgscore.cli.app import (
+    FileTaste,
     Json,
     Section,
-    Taste,
     Thumbnails,
     app,
     optional_text_of,
@@ -18,6 +18,7 @@ from imgscore.cli.app import (
 )
 from imgscore.cli.output import gathered, print_note
 from imgscore.cli.path_text import short
+from imgscore.cli.taste_names import marked
 from imgscore.cli.terminal_images import images_of
 from imgscore.messages import Message, Result
 from imgscore.verbs.search import MAX_COUNT, Request, Response
@@ -55,7 +56,7 @@ def search(
             metavar="DIR", help="Make a folder of links to the images, for an image viewer."
         ),
     ] = None,
-    taste: Taste = None,
+    taste: FileTaste = None,
     thumbnails: Thumbnails = True,
     as_json: Json = False,
 ) -> None:
@@ -74,7 +75,7 @@ def search(
         print_note(f"{len(paths)} links made in {short(str(links))}")
     terminal_images.show(
         messages,
-        _describe,
+        marked(_describe, taste),
         lambda row: [images_of((row.path, row.sha256))],
         as_json=as_json,
         wanted=thumbnails,

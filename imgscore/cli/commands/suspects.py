@@ -1,9 +1,10 @@
 """The command `suspects`: list labels that may be mistakes."""
 
 from imgscore.cli import terminal_images
-from imgscore.cli.app import Count, Json, Section, Taste, Thumbnails, app, prints
+from imgscore.cli.app import Count, Json, Section, Tastes, Thumbnails, app, prints
 from imgscore.cli.formatting import scored
 from imgscore.cli.path_text import short
+from imgscore.cli.taste_names import headed
 from imgscore.cli.terminal_images import ImageRef, images_of
 from imgscore.verbs.suspects import Request, Response
 
@@ -11,7 +12,7 @@ from imgscore.verbs.suspects import Request, Response
 @app.command(rich_help_panel=Section.TEACH)
 @prints(Response)
 def suspects(
-    count: Count = 20, taste: Taste = None, thumbnails: Thumbnails = True, as_json: Json = False
+    count: Count = 20, taste: Tastes = None, thumbnails: Thumbnails = True, as_json: Json = False
 ) -> None:
     """List labels that may be mistakes.
 
@@ -24,7 +25,7 @@ def suspects(
 
     terminal_images.run(
         Request(taste, count),
-        _describe,
+        headed(_describe, taste),
         images,
         as_json=as_json,
         wanted=thumbnails,

@@ -62,6 +62,7 @@ def test_schema_of_score_refuses_a_missing_key_and_a_wrong_type() -> None:
         "embedder": "lite0",
         "error": None,
         "missing": None,
+        "taste": "default",
     }
     properties = SCHEMAS["score"]["$defs"]["Response"]["properties"]
     row |= {key: None for key in properties if key not in row}
