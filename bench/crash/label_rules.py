@@ -20,7 +20,7 @@ MEMORY = Path("/dev/shm")
 
 def run_all(steps: int) -> Iterator[Fault]:
     """Do `steps` random steps, in sequences of STEPS_OF_WORLD steps."""
-    from tests.support.label_model import LabelWorld
+    from tests.support.label_world import LabelWorld
 
     losses: list[str] = []
     done = 0

@@ -12,10 +12,11 @@ from imgscore.watches import Watches
 def rating_of(txn: Txn, watches: Watches, taste: str, copies: Iterable[Sighting]) -> float | None:
     """Return the grade of the rating of an image in a taste; None if it has none.
 
-    `copies`: the sightings of the image. Present files come first. After a move, the rating of the
-    new path may not be read yet; then the rating of the former path counts.
+    `copies`: the sightings of the image. The highest rating of the present files counts. After a
+    move, the rating of the new path may not be read yet; then those of the former paths count.
     """
-    for copy in sorted(copies, key=lambda copy: copy.gone_ns):
+    found: list[tuple[bool, float]] = []
+    for copy in copies:
         place = watches.locate(copy.path)
         if place is None or place.watch.taste != taste or not place.watch.ratings:
             continue
@@ -23,5 +24,5 @@ def rating_of(txn: Txn, watches: Watches, taste: str, copies: Iterable[Sighting]
         if rated is not None and rated.digest == copy.digest:
             grade = rating_rules.last_grade(rated)
             if grade is not None:
-                return grade
-    return None
+                found.append((not copy.gone_ns, grade))
+    return max(found)[1] if found else None

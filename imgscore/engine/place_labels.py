@@ -257,11 +257,17 @@ class PlaceLabels:
         This is not the case if the new bytes are those of another known file: then the user moved
         or copied that file to this path.
         """
-        if before.digest == new.digest or new.origin is not None:
+        return new.origin is None and self.are_saved_bytes(new.digest, before)
+
+    def are_saved_bytes(self, digest: bytes, before: Sighting | None) -> bool:
+        """Return whether a program may have saved these bytes over those of an older file.
+
+        This is not the case if the bytes are those of another known file, or if the older file had
+        left its path too long ago.
+        """
+        if before is None or before.digest == digest or digest not in self._new_digests:
             return False
-        if before.gone_ns and self.now_ns - before.gone_ns > SAVE_WINDOW_NS:
-            return False
-        return new.digest in self._new_digests
+        return not before.gone_ns or self.now_ns - before.gone_ns <= SAVE_WINDOW_NS
 
     def _standing_in(self, taste: str, digest: bytes, label: Label | None) -> dict[Role, int]:
         """Return the roles of the folders of a taste that contain a file with this digest.

@@ -101,8 +101,9 @@ class _Image:
         carried = {name: value for name, value in carried.items() if name not in values}
         rated = RatedFile(self.path, self.digest, values, winner, carried)
         ratings.record(self.txn, rated)
-        if known is None:
-            known = self._same_image(rated)
+        if known is None or known.digest != self.digest:
+            # The image is new at this path. If it is known elsewhere, it was copied or moved here.
+            known = self._same_image(rated) or known
         reading = Reading(
             rated.grade,
             rating_rules.former_grade(known, winner),
@@ -167,12 +168,14 @@ class _Image:
         )
 
     def _grade_of_copy(self) -> float | None:
-        """Return the grade of the rating of another present file of this taste with these bytes."""
-        for sighting in self._copies():
-            other = ratings.find(self.txn, sighting.path)
-            if other is not None and other.grade is not None and other.path != self.path:
-                return other.grade
-        return None
+        """Return the highest rating of the other present files of this taste with these bytes."""
+        others = (
+            ratings.find(self.txn, sighting.path)
+            for sighting in self._copies()
+            if sighting.path != self.path
+        )
+        found = (other.grade for other in others if other and other.digest == self.digest)
+        return max((grade for grade in found if grade is not None), default=None)
 
     def _copies(self) -> Iterator[Sighting]:
         for sighting in sightings.of_digest(self.txn, self.digest):
@@ -196,14 +199,17 @@ class _Image:
             self._share(event, effects)
 
     def _taught_by_folder(self) -> tuple[float, bytes] | None:
-        """Return the grade of the label folder that contains the image, and the path there."""
-        copies = sorted(self._copies(), key=lambda copy: copy.path != self.path)
-        for copy in copies:
-            place = self.watches.locate(copy.path)
-            grade = None if place is None else grade_of(place.role)
-            if grade is not None:
-                return grade, copy.path
-        return None
+        """Return the grade of the label folder that contains the image, and the path there.
+
+        If several contain it, the file that was moved or copied last counts, as in label_rules.py.
+        """
+        taught = [
+            (copy.seen.ctime_ns, grade, copy.path)
+            for copy in self._copies()
+            if (place := self.watches.locate(copy.path)) is not None
+            and (grade := grade_of(place.role)) is not None
+        ]
+        return max(taught)[1:] if taught else None
 
     def _share(self, event: LabelEvent, effects: Effects) -> None:
         """Log the event for the RAW and JPEG files with the same name that have no own rating."""

@@ -57,13 +57,21 @@ def forget(txn: Txn, path: bytes) -> None:
     txn.table("unread_ratings").delete(path_key(path))
 
 
+def forget_other(txn: Txn, path: bytes, digest: bytes) -> None:
+    """Delete the ratings at a path if they are those of another image than `digest`."""
+    rated = find(txn, path)
+    if rated is not None and rated.digest != digest:
+        forget(txn, path)
+
+
 def follow(txn: Txn, former: bytes, path: bytes, digest: bytes) -> None:
     """Move the ratings of an image from its former path to its present path."""
     old = find(txn, former)
     if old is None:
         return
     forget(txn, former)
-    if find(txn, path) is None:
+    present = find(txn, path)
+    if present is None or present.digest != digest:  # The file has replaced another image.
         record(txn, RatedFile(path, digest, {}, carried=old.carried | old.values))
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.support.label_model import Step, run
+from tests.support.label_world import Step, run
 
 NUMBERS = st.integers(0, 1000)
 MEMORY = Path("/dev/shm")
