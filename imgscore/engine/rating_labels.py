@@ -11,10 +11,11 @@ from imgscore.engine import siblings
 from imgscore.engine.label_change import LabelChange
 from imgscore.engine.stage import Effects
 from imgscore.images.ratings import names
+from imgscore.images.ratings.values import grade_of_stars
 from imgscore.reconcile import rating_rules
 from imgscore.reconcile.label_rules import FROM_FOLDER, MOVE_WINDOW_NS
 from imgscore.reconcile.rating_rules import Reading
-from imgscore.store import labels, ratings, sightings
+from imgscore.store import labels, ratings, sightings, written_ratings
 from imgscore.store.ratings import RatedFile
 from imgscore.store.schema import Fingerprint, Label, LabelEvent, Sighting, event_value
 from imgscore.store.transaction import Txn
@@ -69,6 +70,22 @@ def _store_sidecars(txn: Txn, image: bytes, sources: list[RatingSource]) -> None
             ratings.record_sidecar(txn, path, None)
 
 
+def values_of(txn: Txn, image: bytes, sources: list[RatingSource]) -> dict[str, float]:
+    """Return the value of each source that other programs have rated.
+
+    A program can copy the stars that imgscore wrote into a sidecar, without the mark that they are
+    imgscore's. Therefore the stars that imgscore wrote last for the image are left out.
+    """
+    values: dict[str, float] = {
+        source.name: source.value for source in sources if source.value is not None
+    }
+    written = written_ratings.find(txn, image, "sidecar")
+    if written is None:
+        return values
+    own = grade_of_stars(written.stars)
+    return {name: value for name, value in values.items() if value != own}
+
+
 class _Image:
     """An image whose ratings were read, and the records about it."""
 
@@ -87,9 +104,9 @@ class _Image:
 
     def store(self, sources: list[RatingSource], first: bool, effects: Effects) -> None:
         """Store the ratings, and log the label that follows."""
-        values: dict[str, float] = {
-            source.name: source.value for source in sources if source.value is not None
-        }
+        values = values_of(self.txn, self.path, sources)
+        if not values.keys().isdisjoint(("sidecar", "stem", "file")):
+            written_ratings.forget(self.txn, self.path, "sidecar")  # The user has rated it.
         unread = {source.name for source in sources if source.problem}
         if self.before is not None:
             values |= {name: old for name, old in self.before.values.items() if name in unread}

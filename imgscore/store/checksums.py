@@ -23,6 +23,7 @@ TABLES = frozenset(
         "shifts",
         "comparison_log",
         "comparisons",
+        "written_ratings",
     },
 )
 """The tables whose records have checksums."""

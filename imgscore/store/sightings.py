@@ -106,6 +106,15 @@ def iter_all(txn: Txn, *, gone: bool = False) -> Iterator[Sighting]:
             yield sighting
 
 
+def iter_from(txn: Txn, first: bytes) -> Iterator[tuple[bytes, Sighting]]:
+    """Yield the key and the sighting of each path from the key `first` on, sorted by key.
+
+    Sightings that are marked as gone are also yielded.
+    """
+    for key, value in txn.table("sightings").scan_from(first):
+        yield key, decode(value)
+
+
 def digests(txn: Txn, inboxes: Iterable[bytes]) -> Iterator[bytes]:
     """Yield the digest of each present sighting in these inboxes.
 

@@ -34,7 +34,7 @@ TABLES = (
     "meta", "sightings", "places", "failures", "traits", "embedders", "vectors", "rows",
     "label_log", "labels", "originals", "journal", "heads", "scores", "names", "archive",
     "deletions", "counts", "dates", "foreign_dates", "shifts", "comparison_log", "comparisons",
-    "ratings", "unread_ratings", "sidecars",
+    "ratings", "unread_ratings", "sidecars", "written_ratings",
 )  # fmt: skip
 
 Result = TypeVar("Result")

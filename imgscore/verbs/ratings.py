@@ -19,11 +19,13 @@ class RatedImage(NamedTuple):
     """An image and the grade of its rating; None if it has no rating.
 
     `problem`: the reason why the rating cannot be read, and a remedy; "" if there is none.
+    `has_value`: whether another program has stored a rating, which may be 0 stars.
     """
 
     path: bytes
     grade: float | None
     problem: str = ""
+    has_value: bool = False
 
 
 def read_ratings(
@@ -39,26 +41,26 @@ def read_ratings(
         if ticket is None:
             yield from waiting.step()
             continue
-        yield _rated(ticket)
+        yield _rated(engine, ticket)
         done += 1
         yield Progress("reading ratings", done, len(paths))
 
 
-def _rated(ticket: RatingTicket) -> RatedImage:
+def _rated(engine: Engine, ticket: RatingTicket) -> RatedImage:
+    from imgscore.engine import rating_labels
     from imgscore.reconcile import rating_rules
     from imgscore.workers.messages import Crashed, RatingsRead, Refused, Unreadable
 
     path = ticket.path
     match ticket.answer:
         case RatingsRead(_, sources):
-            values: dict[str, float] = {
-                source.name: source.value for source in sources if source.value is not None
-            }
+            with engine.ctx.store.read() as txn:
+                values = rating_labels.values_of(txn, path, sources)
             value = values.get(rating_rules.winner(None, values), -1.0)
             problem = next((source.problem for source in sources if source.problem), "")
             if problem and not values:
                 return RatedImage(path, None, f"{problem}: write the metadata again")
-            return RatedImage(path, None if value < 0 else value)
+            return RatedImage(path, None if value < 0 else value, has_value=bool(values))
         case Unreadable(reason, remedy) | Refused(reason, remedy):
             return RatedImage(path, None, f"{reason}: {remedy}")
         case Crashed(reason):
