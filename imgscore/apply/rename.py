@@ -3,6 +3,7 @@
 import ctypes
 import errno
 import os
+from collections.abc import Callable
 from functools import cache
 from typing import cast
 
@@ -10,6 +11,10 @@ RENAME_NOREPLACE = 1
 """The flag of renameat2(2) with which an existing file is an error."""
 # The errors of a system or a file system that does not support this flag.
 _UNSUPPORTED = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP})
+
+
+Rename = Callable[[int, bytes, int, bytes], None]
+"""A function that renames: (folder, name) of the file, then (folder, name) after the move."""
 
 
 class NeedsLinkError(OSError):
