@@ -15,6 +15,7 @@ from imgscore.store.store import Store
 from tests.conftest import put
 from tests.support.commands import imgscore
 
+pyarrow = pytest.importorskip("pyarrow", reason="pip install pyarrow")
 parquet = pytest.importorskip("pyarrow.parquet", reason="pip install pyarrow")
 
 ODD = b"odd\nname \xff\xfe.png"
@@ -177,3 +178,26 @@ def test_read_embedding_that_is_wrong_is_refused_with_its_own_reason(
     pyarrow.parquet.write_table(table, tmp_path / "table.parquet")
     with pytest.raises(UsageError, match=reason):
         list(read(tmp_path / "table.parquet", embedder="m", dim=4))
+
+
+def test_export_and_import_keep_the_grades(taught: Path, tmp_path: Path) -> None:
+    sun, other = sorted((taught / "keep").iterdir())[:2]
+    assert imgscore("label", "3", sun).code == imgscore("label", "1", other).code == 0
+    table = tmp_path / "table.parquet"
+    assert imgscore("export", table, "--json").row["labels"] == 12
+    values = {row["sig"]: row["val"] for row in parquet.read_table(table).to_pylist()}
+    digests = [imgscore("score", path, "--json").row["sha256"] for path in (sun, other)]
+    assert [values[digest] for digest in digests] == [0.5, 0.1]
+    assert imgscore("label", "clear", sun, other).code == 0
+    assert imgscore("import", table, "--json").row["labels"] == 2
+    rows = imgscore("score", sun, other, "--json").rows
+    assert [(row["label"], row["grade"]) for row in rows] == [("undecided", 0.5), ("trash", 0.1)]
+    assert imgscore("import", table, "--json").row["labels"] == 0
+    # Another program may write any number from 0 to 1, and no other.
+    for value, code in ((0.123456, 0), (1.01, 2), (-0.5, 2)):
+        changed = parquet.read_table(table).to_pylist()
+        next(row for row in changed if row["sig"] == digests[0])["val"] = value
+        schema = parquet.read_schema(table)
+        parquet.write_table(pyarrow.Table.from_pylist(changed, schema=schema), table)
+        assert imgscore("import", table).code == code
+        assert imgscore("score", sun, "--json").row["grade"] == 0.12

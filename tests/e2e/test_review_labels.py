@@ -86,3 +86,17 @@ def labels_of(digests: list[str]) -> list[str | None]:
     with Store(paths.store_folder(), readonly=True) as store, store.read() as txn:
         events = [labels.current(txn, "default", bytes.fromhex(digest)) for digest in digests]
     return [event.label if event else None for event in events]
+
+
+def test_review_stars_are_set_and_undone(inbox: Path) -> None:
+    (path,) = put(inbox, "sun", 1)
+    assert imgscore("scan").code == 0
+    sha256 = imgscore("score", path, "--json").row["sha256"]
+    numbers = []
+    for text, name, grade in (("4", "keep", 0.7), ("3", "undecided", 0.5), ("-1", "trash", 0.0)):
+        row = review(sha256=sha256, path=str(path), label=text)
+        assert (row["label"], row["grade"], row["error"]) == (name, grade, None)
+        numbers.append(row["number"])
+    for number, grade in zip(reversed(numbers), (0.5, 0.7, None), strict=True):
+        row = review(sha256=sha256, path=str(path), undo=number)
+        assert (row["grade"], row["error"]) == (grade, None)

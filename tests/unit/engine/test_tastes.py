@@ -1,10 +1,22 @@
 """When the labels and comparisons of a taste suffice, and when it is trained."""
 
+from collections import Counter
+
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as some
 
 from imgscore.engine import tastes
-from imgscore.engine.tastes import MIN_COMPARISONS, RETRAIN_COMPARISONS, TasteState
+from imgscore.engine.tastes import (
+    MIN_COMPARISONS,
+    MIN_LABELS,
+    RETRAIN_COMPARISONS,
+    TasteState,
+    missing_labels,
+)
 from imgscore.heads import base
+from imgscore.heads.sides import MIN_SIDE, smaller_side, upper_side
 
 
 def test_min_comparisons_is_that_of_the_heads() -> None:
@@ -54,3 +66,15 @@ def test_postpone_after_new_labels_always_waits() -> None:
 
 def test_patience_grows_up_to_a_limit() -> None:
     assert tastes.patience(0, 1.0) < tastes.patience(300, 1.0) <= tastes.MAX_PATIENCE
+
+
+@given(some.lists(some.sampled_from([0.0, 0.1, 0.3, 0.5, 0.65, 0.7, 0.9, 1.0]), max_size=8))
+def test_missing_labels_agree_with_the_check_of_the_heads(values: list[float]) -> None:
+    missing = missing_labels(Counter(values))
+    enough = smaller_side(upper_side(np.array(values, np.float32))) >= MIN_SIDE
+    assert (not missing) == enough
+    assert MIN_LABELS == MIN_SIDE
+    if missing:  # The labels that are asked for are enough.
+        more = {"keep": 1.0, "trash": 0.0}
+        values += [more[name] for name, count in missing.items() for _ in range(count)]
+        assert not missing_labels(Counter(values))
