@@ -210,7 +210,7 @@ def format_daemon_manual() -> str:
         ".SH OPTIONS",
         *_definitions((item.names, item.help) for item in _daemon_items()),
         ".SH EXIT STATUS",
-        *_definitions(code for code in EXIT_CODES if code[0] in {"0", "3", "5"}),
+        *_definitions(code for code in EXIT_CODES if code[0] in {"0", "2", "3", "5"}),
         ".SH FILES",
         *_definitions(FILES),
     ]
