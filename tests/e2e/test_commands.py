@@ -130,6 +130,8 @@ def test_import_labels_sorted_folders_teach(inbox: Path, tmp_path: Path) -> None
     assert answer.rows[-1] == {
         "keep": 5,
         "trash": 5,
+        "undecided": 0,
+        "unrated": 0,
         "failed": 1,
         "taste": "default",
         "error": None,
