@@ -6,14 +6,17 @@ from types import TracebackType
 
 from imgscore.system import private
 
+MAX_OPEN = 256
+"""The number of open folders from which `trim` closes them. A process may usually open 1,024 files,
+and the work on one group opens two paths."""
 _FLAGS = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Folders:
-    """Open folders, by path. A folder stays open until `forget` is called.
+    """Open folders, by path. A folder stays open until `forget` or `trim` is called.
 
     Call `forget` from time to time: a folder that another process has moved stays open under its
-    old path, and a process may usually open 1,024 files.
+    old path. Call `trim` before the work on each group.
     """
 
     def __init__(self) -> None:
@@ -29,6 +32,11 @@ class Folders:
         at: TracebackType | None,
     ) -> None:
         self.forget()
+
+    def trim(self) -> None:
+        """Close all folders if many are open."""
+        if len(self._open) > MAX_OPEN:
+            self.forget()
 
     def forget(self) -> None:
         """Close all folders."""

@@ -97,7 +97,9 @@ class Mover:
         waiting: list[_Planned] = []
         ordered = sorted(due, key=lambda row: os.path.split(row.path))
         for parent, rows in groupby(ordered, key=lambda row: os.path.dirname(row.path)):
+            # Files from two folders never move into the same folder.
             self._taken.clear()
+            self._folders.trim()
             for found in self._plans(os.fsencode(parent), list(rows)):
                 if isinstance(found, Moved):
                     yield found
@@ -106,9 +108,7 @@ class Mover:
                 if len(waiting) == BATCH:
                     yield from self._move(waiting)
                     waiting = []
-            # The names that are taken are known only within one folder.
-            yield from self._move(waiting)
-            waiting = []
+        yield from self._move(waiting)
 
     # ---- planning
 

@@ -1,11 +1,15 @@
 """Completes the groups of which a killed process moved only a part."""
 
+import errno
 import os
 
 from imgscore.apply import file_moves
 from imgscore.apply.file_moves import Identity, MoveError, Place
 from imgscore.apply.folders import Folders
 from imgscore.apply.run_log import Ended, LoggedMove, Run
+
+_NOT_THERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
+"""The errors that show that no file of ours is at a path."""
 
 
 def resume(run: Run, folders: Folders) -> None:
@@ -19,6 +23,7 @@ def resume(run: Run, folders: Folders) -> None:
     for number, logged in enumerate(run.moves):
         by_group.setdefault(logged.move.group, []).append(number)
     for numbers in by_group.values():
+        folders.trim()
         states = {number: state(run, number, folders) for number in numbers}
         done = [number for number, where in states.items() if where == "target"]
         left = [number for number, where in states.items() if where == "source"]
@@ -54,15 +59,17 @@ def state(run: Run, number: int, folders: Folders, *, complete: bool = True) -> 
     """Return where the file of a move is: "source", "target" or "elsewhere".
 
     A file has both names if a move by a hard link was interrupted. The result is then "target".
-    `complete`: whether such a file loses its old name.
+    `complete`: whether such a file loses its old name. Raises OSError if this cannot be found out,
+    for example because of permissions.
     """
     logged = run.moves[number]
     at = {}
     for where, path in (("source", logged.source), ("target", logged.target)):
         try:
             at[where] = file_moves.place(folders, path)
-        except OSError:
-            continue
+        except OSError as error:
+            if error.errno not in _NOT_THERE:
+                raise
     expected = _expected(logged)
     found = [where for where, place in at.items() if file_moves.identity(*place) == expected]
     if len(found) == 2 and number in run.linked:

@@ -72,16 +72,22 @@ def _undo_run(
 ) -> Iterator[Returned]:
     batch: list[_Group] = []
     for numbers in _groups(run, folder):
-        group = _Group([], [])
-        settled = []
-        for number in numbers:
-            match state(run, number, folders, complete=not dry_run):
-                case "target":
-                    group.numbers.append(number)
-                case "source":
-                    settled.append(number)
-                case _:
-                    group.lost.append(number)
+        folders.trim()
+        try:
+            states = {
+                number: state(run, number, folders, complete=not dry_run) for number in numbers
+            }
+            if "elsewhere" in states.values():
+                folders.open(run.moves[numbers[0]].folder)  # Its disk may not be mounted now.
+        except OSError as error:
+            text = problem_of(error, run.moves[numbers[0]].folder)
+            yield from (_row(run.moves[number], text) for number in numbers)
+            continue
+        group = _Group(
+            [number for number in numbers if states[number] == "target"],
+            [number for number in numbers if states[number] == "elsewhere"],
+        )
+        settled = [number for number in numbers if states[number] == "source"]
         if settled and not dry_run:
             run.add(Settled(settled), durable=False)
         if group.numbers or group.lost:
@@ -121,6 +127,7 @@ def _return(
         problems = dict(zip(images, found, strict=True))
     beside: dict[bytes, _Beside] = {}
     for group in batch:
+        folders.trim()
         for number in group.lost:
             logged = run.moves[number]
             yield _row(logged, "it is no longer there: it was moved, renamed or deleted")

@@ -1,6 +1,7 @@
 """Groups of which a killed process moved only a part."""
 
 import os
+import resource
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -102,3 +103,39 @@ def test_undo_of_a_group_moved_in_part_moves_this_part_back(tmp_path: Path, run:
     assert [row.error for row in rows] == [None]
     assert names_in(tmp_path / "inbox") == list(NAMES)
     assert not run.path.exists()
+
+
+def test_undo_while_the_folder_of_the_label_is_missing_can_be_repeated(
+    run: Run, tmp_path: Path
+) -> None:
+    for name in NAMES:
+        (tmp_path / "inbox" / name).rename(tmp_path / "keep" / name)
+    (tmp_path / "keep").rename(tmp_path / "unmounted")
+    rows = undone(tmp_path, [])
+    assert all(row.error is not None and "is not there" in row.error for row in rows)
+    (tmp_path / "unmounted").rename(tmp_path / "keep")
+    assert [row.error for row in undone(tmp_path, [])] == [None] * 3
+    assert names_in(tmp_path / "inbox") == list(NAMES)
+
+
+def test_undo_of_more_folders_than_a_process_can_open_moves_all(tmp_path: Path) -> None:
+    logs, count = RunLogs(tmp_path / "logs"), 1200
+    moves = []
+    for number in range(count):
+        kept = tmp_path / "keep" / f"{number}" / "a.jpg"
+        kept.parent.mkdir(parents=True)
+        kept.write_text("a.jpg")
+        status, name = kept.stat(), f"{number}/a.jpg"
+        moves.append(Move(name, name, status.st_dev, status.st_ino, number, "default"))
+    (tmp_path / "inbox").mkdir()
+    run = logs.create()
+    run.add(Moves(str(tmp_path / "inbox"), str(tmp_path / "keep"), moves))
+    run.close()
+    logs.close()
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (512, limits[1]))
+    try:
+        assert [row.error for row in undone(tmp_path, [])] == [None] * count
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert len([*(tmp_path / "inbox").rglob("a.jpg")]) == count
