@@ -29,6 +29,7 @@ from imgscore.doctor.finding import Finding
 from imgscore.doctor.scrub import Scrubber
 from imgscore.embedders import catalogue, lite0_spec, registry
 from imgscore.errors import ImgscoreError, UsageError
+from imgscore.fsutil import open_regular
 from imgscore.store import counts, heads, labels, verify
 from imgscore.store.store import TABLES, Store
 from imgscore.system import mounts, systemd
@@ -261,7 +262,7 @@ def _reading() -> Iterator[Store | None]:
 
 def _logs() -> Iterator[tuple[str, list[str]]]:
     """Yield the last lines of the log file and of the journal."""
-    with suppress(OSError), open(paths.cache_folder() / "imgscored.log", "rb") as file:
+    with suppress(OSError), open_regular(paths.cache_folder() / "imgscored.log") as file:
         file.seek(max(0, os.fstat(file.fileno()).st_size - LOG_BYTES))
         yield "file", file.read().decode(errors="replace").splitlines()[-LOG_LINES:]
     with suppress(OSError, ImgscoreError, subprocess.SubprocessError):

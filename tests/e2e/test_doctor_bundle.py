@@ -155,10 +155,13 @@ def test_bundle_of_a_broken_installation_is_written(
 ) -> None:
     if state != "no config":
         paths.config_file().parent.mkdir(parents=True)
-        text = "[[watch]]\ninbox = 7\n" if state == "wrong config" else ""
+        text = '[[watch]]\ninbox = "/geheim/ordner"\nkatze = 7\n' if state == "wrong config" else ""
         paths.config_file().write_text(text)
+    paths.cache_folder().mkdir(parents=True)
+    os.mkfifo(paths.cache_folder() / "imgscored.log")  # nothing waits for a writer
     done = imgscore("doctor", "--bundle", tmp_path / "report.json")
     assert done.code == 0, done.err
     report = json.loads((tmp_path / "report.json").read_text())
+    assert not [text for text in strings(report) if "geheim" in text or "katze" in text]
     assert (report["config"] is None) == (state == "wrong config")
     assert report["store"] is None and report["status"] is None and report["findings"]
