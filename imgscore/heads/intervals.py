@@ -29,9 +29,10 @@ FEW_LABELS_Z = 3.6
 is much better than the heads that are trained without one or two of them: by 0.12 on average."""
 FEW_LABELS = 75
 """The number of labels at which FEW_LABELS_Z has fallen to 1/e."""
-CORRELATION_Z = 1.96
-"""The number of standard errors below and above a rank correlation of many labels. Fewer labels
-have FEW_LABELS_Z above it, as an AUC has."""
+CORRELATION_Z = 2.3
+"""The number of standard errors below and above a rank correlation of many labels. With 1.96, the
+interval of 300 labels contained the correlation on other images in 87 % of the cases; with 2.3, in
+95 %. Fewer labels have FEW_LABELS_Z above it, as an AUC has."""
 MAX_CORRELATION = 0.9999
 """The largest rank correlation of which the interval is computed. That of 1 would be one point."""
 STEPS = 4000
