@@ -83,15 +83,15 @@ def compare_heads(
         print(list(tasks)[task], auc, file=sys.stderr, flush=True)
     title = f"{'official' if official else 'own'} tastes, {draws} draws"
     mean = results.mean(axis=0)
-    _print_table(f"AUC, {title}", counts, names, mean[:, :, 0].T)
+    print_table(f"AUC, {title}", counts, names, mean[:, :, 0].T)
     error = 1 - mean[:, :, 0].T
     ratio = error[1:] / error[0]
-    _print_table(f"error (1 - AUC) of the head / of the SVM, {title}", counts, ("head",), ratio)
-    _print_table(f"average precision, {title}", counts, names, mean[:, :, 1].T)
+    print_table(f"error (1 - AUC) of the head / of the SVM, {title}", counts, ("head",), ratio)
+    print_table(f"average precision, {title}", counts, names, mean[:, :, 1].T)
     rows = np.concatenate([prior_loss[None] / draws / len(tasks), mean[:, 1:, 2].T])
-    _print_table(f"log loss, {title}", counts, ("a constant, the share of keeps", "head"), rows)
-    _print_table(f"AUC of the head, {title}", counts, list(tasks), results[:, :, 1, 0])
-    _print_table(f"AUC of the plain SVM, {title}", counts, list(tasks), results[:, :, 0, 0])
+    print_table(f"log loss, {title}", counts, ("a constant, the share of keeps", "head"), rows)
+    print_table(f"AUC of the head, {title}", counts, list(tasks), results[:, :, 1, 0])
+    print_table(f"AUC of the plain SVM, {title}", counts, list(tasks), results[:, :, 0, 0])
 
 
 def compare_original(corpus: Corpus, draws: int = 1, counts: tuple[int, ...] = (300, 1000)) -> None:
@@ -120,10 +120,10 @@ def compare_original(corpus: Corpus, draws: int = 1, counts: tuple[int, ...] = (
                 print(width, scale, name, count, auc, file=sys.stderr, flush=True)
         rows = np.vstack([results, results.mean(axis=0)])
         title = f"AUC of the original recipe on {width} numbers × {scale}, {draws} draws"
-        _print_table(title, counts, (*OFFICIAL, "mean"), rows)
+        print_table(title, counts, (*OFFICIAL, "mean"), rows)
 
 
-def _print_table(title: str, columns: tuple[object, ...], names, values: np.ndarray) -> None:
+def print_table(title: str, columns: tuple[object, ...], names, values: np.ndarray) -> None:
     """Print a table in Markdown."""
     print(f"\n**{title}**\n\n| | " + " | ".join(str(column) for column in columns) + " |")
     print("|---" * (len(columns) + 1) + "|")
@@ -147,7 +147,7 @@ def compare_imbalance(corpus: Corpus, draws: int = 1) -> None:
                         Ranking(values, keep[rest]).auc() for values in (plain, score)
                     ]
         results /= draws * len(tastes(corpus))
-        _print_table(f"AUC, share of keeps {share:.2f}", counts, ("plain SVM", "head"), results)
+        print_table(f"AUC, share of keeps {share:.2f}", counts, ("plain SVM", "head"), results)
 
 
 def _flip_labels(examples: Examples, seed: int) -> tuple[Examples, np.ndarray]:
@@ -174,7 +174,7 @@ def compare_wrong_labels(corpus: Corpus, draws: int = 1) -> None:
                     Ranking(values, keep[rest]).auc() for values in (plain, score)
                 ]
     results /= draws * len(tastes(corpus))
-    _print_table("AUC with 5 % wrong labels, all tastes", counts, ("plain SVM", "head"), results)
+    print_table("AUC with 5 % wrong labels, all tastes", counts, ("plain SVM", "head"), results)
 
 
 def measure_suspects(corpus: Corpus, draws: int = 3) -> None:
@@ -198,7 +198,7 @@ def measure_suspects(corpus: Corpus, draws: int = 3) -> None:
         names.append(name)
         results.append([len(rows), np.mean(precision)])
     columns = ("labels", "precision")
-    _print_table("precision of the first k suspects", columns, names, np.array(results))
+    print_table("precision of the first k suspects", columns, names, np.array(results))
 
 
 def compare_next_labels(corpus: Corpus, rounds: int = 4, batch: int = 20, draws: int = 1) -> None:
@@ -227,7 +227,7 @@ def compare_next_labels(corpus: Corpus, rounds: int = 4, batch: int = 20, draws:
                     rows, left = np.concatenate([rows, left[chosen]]), np.delete(left, chosen)
     results /= draws * len(tastes(corpus))
     columns = tuple(20 + batch * turn for turn in range(rounds + 1))
-    _print_table("AUC by number of labels", columns, ("next_labels", "random"), results)
+    print_table("AUC by number of labels", columns, ("next_labels", "random"), results)
 
 
 def measure_speed() -> None:
