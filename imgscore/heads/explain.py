@@ -8,16 +8,16 @@ from __future__ import annotations
 import msgspec
 import numpy as np
 
-from imgscore.heads.arrays import Bools, Floats, Half
+from imgscore.heads.arrays import Floats, Half, Ints
 from imgscore.heads.base import Examples, Head
 from imgscore.heads.features import Features
 from imgscore.heads.results import TraitWeight
 
 
 class SimilarExample(msgspec.Struct, frozen=True):
-    """A labelled image that is similar to the explained image.
+    """A labelled or compared image that is similar to the explained image.
 
-    `row`: the index of the labelled image in the examples.
+    `row`: the index of the image in the examples, as in Examples.comparisons.
     `similarity`: the cosine of the two feature vectors, from -1 to 1.
     """
 
@@ -32,6 +32,8 @@ class Explanation(msgspec.Struct, frozen=True):
     `keeps`: the most similar images that are labelled keep. The most similar image is first.
     `trashes`: the most similar images that are labelled trash. The most similar image is first.
     `undecided`: the most similar images of grade 0.5. The most similar image is first.
+    `better`, `worse`: the most similar images that are the better or the worse image of a
+    comparison. The most similar image is first.
     `traits`: the weights of the traits. The trait with the largest change of the score is first.
     `kind`, `embedder`: the kind and the embedder of the head.
     """
@@ -45,6 +47,8 @@ class Explanation(msgspec.Struct, frozen=True):
     kind: str
     embedder: str
     undecided: list[SimilarExample]
+    better: list[SimilarExample]
+    worse: list[SimilarExample]
 
 
 def explain(
@@ -69,23 +73,26 @@ def explain(
     extras_row = None if extras is None else extras[None]
     scores = head.score(row, extras_row)
     score, deviation = float(scores.score[0]), float(scores.deviation[0])
-    cosine = features(examples.embeddings, examples.extras) @ features(row, extras_row)[0]
-    order = np.argsort(-cosine, kind="stable")
+    cosine = features(examples.all_embeddings, examples.all_extras) @ features(row, extras_row)[0]
 
-    def most_similar(chosen: Bools) -> list[SimilarExample]:
-        rows = order[chosen[order]][:limit].tolist()
-        return [SimilarExample(index, float(cosine[index])) for index in rows]
+    def most_similar(rows: Ints) -> list[SimilarExample]:
+        order = rows[np.argsort(-cosine[rows], kind="stable")][:limit].tolist()
+        return [SimilarExample(index, float(cosine[index])) for index in order]
+
+    decided = examples.comparisons[examples.comparisons[:, 2] == 0]
 
     return Explanation(
         score=score,
         low=max(0.0, score - 1.96 * deviation),
         high=min(1.0, score + 1.96 * deviation),
-        keeps=most_similar(examples.keep),
-        trashes=most_similar(examples.trash),
+        keeps=most_similar(np.flatnonzero(examples.keep)),
+        trashes=most_similar(np.flatnonzero(examples.trash)),
         traits=_traits(head, row, extras, names, score)[:limit],
         kind=head.kind,
         embedder=head.embedder,
-        undecided=most_similar(~examples.keep & ~examples.trash),
+        undecided=most_similar(np.flatnonzero(~examples.keep & ~examples.trash)),
+        better=most_similar(np.unique(decided[:, 0])),
+        worse=most_similar(np.unique(decided[:, 1])),
     )
 
 

@@ -109,6 +109,15 @@ def quality_of(report: Mapping[str, Any]) -> Quality | None:
         return None
 
 
+def is_calibrated(report: Mapping[str, Any]) -> bool:
+    """Return whether the head with this report gives calibrated scores.
+
+    The report of an older version does not say so: its head is calibrated, unless it was made of
+    words.
+    """
+    return bool(report.get("calibrated", report.get("kind") != "words"))
+
+
 def pairs_of(report: Mapping[str, Any]) -> PairQuality | None:
     """Return the quality of comparisons in the report of a stored head, or None if unknown."""
     try:

@@ -40,8 +40,11 @@ def suspects(examples: Examples, fitted: Fitted, limit: int | None = None) -> li
     are a label above 0.5 and a label below 0.5.
 
     The labels of the first case are first in the list. The labels of each case are sorted by
-    evidence, the strongest evidence first.
+    evidence, the strongest evidence first. The list is empty if the labels cannot calibrate scores
+    (see Examples.is_calibrated), because the evidence is then unknown.
     """
+    if not examples.is_calibrated:
+        return []
     score = fitted.held_out.score
     evidence = divergences(score, examples.grades)
     distance = np.abs(score - examples.grades)

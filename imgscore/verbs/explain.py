@@ -13,7 +13,7 @@ from imgscore.images.traits import Traits
 from imgscore.messages import BaseRequest, PathText, Result, Rows
 from imgscore.verbs.base import Steps, Waiting, absolute_path, display_path
 from imgscore.verbs.queries import answer, paths_of
-from imgscore.verbs.score import digest_of, problem
+from imgscore.verbs.score import digest_of, has_calibrated_head, problem
 from imgscore.verbs.tastes import of_file
 
 if TYPE_CHECKING:
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 
 class Witness(msgspec.Struct):
-    """A labelled image that is similar to the explained image."""
+    """A labelled or compared image that is similar to the explained image."""
 
     path: str | None
-    """the path of the labelled image; null if the path is not known"""
+    """the path of the image; null if the path is not known"""
     sha256: str
     """the digest of the image"""
     similarity: float
@@ -33,9 +33,9 @@ class Witness(msgspec.Struct):
     error: str | None = None
     """always null"""
     label: str | None = None
-    """the label of the image: `keep`, `undecided` or `trash`"""
+    """the label of the image: `keep`, `undecided` or `trash`; null if it has no label"""
     grade: float | None = None
-    """the grade of the label, from 0 (trash) to 1 (keep)"""
+    """the grade of the label, from 0 (trash) to 1 (keep); null if it has no label"""
 
 
 class Explained(msgspec.Struct):
@@ -71,6 +71,13 @@ class Explained(msgspec.Struct):
     """always null"""
     undecided: list[Witness] = []
     """the most similar images of grade 0.5"""
+    better: list[Witness] = []
+    """the most similar images that you called better than another image"""
+    worse: list[Witness] = []
+    """the most similar images that you called worse than another image"""
+    calibrated: bool = True
+    """false if the score is no probability: the head learned from comparisons and from too few
+    labels, or was made of words; 0.5 is then the middle of your library"""
 
 
 class Unexplained(msgspec.Struct):
@@ -124,6 +131,7 @@ def _explain(engine: Engine, path: bytes, taste: str, count: int) -> Steps[Respo
         return
     while not _is_stored(engine, digest):
         yield from waiting.step()
+    calibrated = has_calibrated_head(engine, taste)
     (explanation,) = yield from answer(engine, ExplainQuery(taste, digest, count))
     yield Result(
         Explained(
@@ -141,6 +149,9 @@ def _explain(engine: Engine, path: bytes, taste: str, count: int) -> Steps[Respo
             kind=explanation.kind,
             traits=_traits(engine, digest),
             undecided=_witnesses(engine, taste, explanation.undecided),
+            better=_witnesses(engine, taste, explanation.better),
+            worse=_witnesses(engine, taste, explanation.worse),
+            calibrated=calibrated,
         )
     )
 
@@ -152,8 +163,8 @@ def _witnesses(engine: Engine, taste: str, images: list[SimilarImage]) -> list[W
             path=paths[image.digest],
             sha256=image.digest.hex(),
             similarity=image.similarity,
-            label=name_of(image.grade),
-            grade=round(image.grade, 6),
+            label=None if image.grade is None else name_of(image.grade),
+            grade=None if image.grade is None else round(image.grade, 6),
         )
         for image in images
     ]

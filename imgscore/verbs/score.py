@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from imgscore.config import TasteName
+from imgscore.heads.results import is_calibrated
 from imgscore.messages import BaseRequest, PathTexts, Progress, Result
 from imgscore.verbs.argument_checks import no_such_file
 from imgscore.verbs.base import Steps, Waiting, display_path, in_turn
@@ -32,7 +33,8 @@ class Response(msgspec.Struct):
     sha256: str | None
     """the digest of the image; null if the file cannot be read"""
     score: float | None
-    """the probability that you would keep the image, from 0 to 1; null if there is no score"""
+    """the probability that you would keep the image, from 0 to 1; null if there is no score; see
+    `calibrated`"""
     deviation: float | None
     """the standard deviation of the score; null if there is no score"""
     label: str | None
@@ -49,6 +51,9 @@ class Response(msgspec.Struct):
     """the grade of the label, from 0 (trash) to 1 (keep); null if the image has no label"""
     taste: str = "default"
     """the taste whose head scored the image"""
+    calibrated: bool | None = None
+    """false if the score only orders images, and is no probability: the head learned from
+    comparisons and from too few labels, or was made of words; null if there is no score"""
 
 
 class Request(BaseRequest[Response]):
@@ -188,4 +193,14 @@ def _row(engine: Engine, ticket: IndexTicket) -> Response:
         missing=missing,
         grade=label.grade if label else None,
         taste=ticket.taste,
+        calibrated=has_calibrated_head(engine, ticket.taste) if score else None,
     )
+
+
+def has_calibrated_head(engine: Engine, taste: str) -> bool:
+    """Return whether the scores of a taste are calibrated: labels made its head."""
+    from imgscore.store import heads
+
+    with engine.ctx.store.read() as txn:
+        head = heads.current(txn, taste)
+    return head is None or is_calibrated(head.report)

@@ -48,6 +48,18 @@ class SuspectLabel(msgspec.Struct, tag=True, frozen=True):
     twin: bytes | None
 
 
+class SuspectAnswer(msgspec.Struct, tag=True, frozen=True):
+    """A comparison of two images that is probably wrong, because the other answers contradict it.
+
+    `better`, `worse`: the digests of the two images, as the user answered. `evidence`: -ln of the
+    probability that heads assign to the answer. They were trained without these images.
+    """
+
+    better: bytes
+    worse: bytes
+    evidence: float
+
+
 class NextImage(msgspec.Struct, tag=True, frozen=True):
     """An image that the user should label next, with the score of the image."""
 
@@ -67,15 +79,15 @@ class ProposedPair(msgspec.Struct, tag=True, frozen=True):
 
 
 class SimilarImage(msgspec.Struct, frozen=True):
-    """A labelled image, and its similarity to another image.
+    """A labelled or compared image, and its similarity to another image.
 
     `similarity`: the cosine between the features of the two images, from -1 to 1. `grade`: the
-    grade of the label, from 0 to 1.
+    grade of the label, from 0 to 1; None if the image has no label.
     """
 
     digest: bytes
     similarity: float
-    grade: float
+    grade: float | None
 
 
 class ImageFound(msgspec.Struct, tag=True, frozen=True):
@@ -95,7 +107,8 @@ class ScoreExplained(msgspec.Struct, tag=True, frozen=True):
     """A score with its 95 % interval, and the reasons for the score.
 
     `keeps`, `trashes`, `undecided`: the most similar labelled images, most similar first. `traits`:
-    the traits that change the score most. `kind`: the kind of the head.
+    the traits that change the score most. `kind`: the kind of the head. `better`, `worse`: the most
+    similar images that the user called better or worse than another image.
     """
 
     score: float
@@ -106,6 +119,8 @@ class ScoreExplained(msgspec.Struct, tag=True, frozen=True):
     traits: list[TraitWeight]
     kind: str
     undecided: list[SimilarImage]
+    better: list[SimilarImage]
+    worse: list[SimilarImage]
 
 
 class HeadImported(msgspec.Struct, tag=True, frozen=True):
@@ -167,6 +182,7 @@ class QueryRows(msgspec.Struct, tag=True, frozen=True):
     rows: list[
         Evaluated
         | SuspectLabel
+        | SuspectAnswer
         | NextImage
         | ProposedPair
         | ImageFound
@@ -205,10 +221,11 @@ class EvaluateQuery(Query[Evaluated], frozen=True):
     doubtful: bool = False
 
 
-class SuspectsQuery(Query[SuspectLabel], frozen=True):
-    """The query for labels that are probably wrong, because they do not fit the other labels.
+class SuspectsQuery(Query[SuspectLabel | SuspectAnswer], frozen=True):
+    """The query for labels and comparisons that are probably wrong: the other answers differ.
 
-    The answer has at most `count` labels, strongest evidence first. The file of each image exists.
+    The answer has at most `count` rows: labels, and then comparisons. The strongest evidence is
+    first. The file of each image exists.
     `inboxes`: the inboxes of the taste.
     """
 

@@ -26,6 +26,7 @@ from imgscore.heads.extras import NAMES as TRAIT_NAMES
 from imgscore.heads.library import fit_features
 from imgscore.heads.next_labels import next_labels
 from imgscore.heads.recipes import AUTO, recipe
+from imgscore.heads.suspect_comparisons import suspect_comparisons
 from imgscore.paths import head_file
 from imgscore.report import gather
 from imgscore.store import head_inputs, heads, labels, sightings
@@ -42,6 +43,7 @@ from imgscore.workers.queries import (
     ReportCounts,
     ScoreExplained,
     SimilarImage,
+    SuspectAnswer,
     SuspectLabel,
 )
 
@@ -88,7 +90,11 @@ def evaluate(context: Context, query: EvaluateQuery) -> QueryRows:
         device=context.device,
     )
     score = fitted.held_out.score
-    rows = evaluation.doubtful(score, labelled.examples.grades) if query.doubtful else ()
+    rows = (
+        evaluation.doubtful(score, labelled.examples.grades)
+        if query.doubtful and labelled.examples.is_calibrated
+        else ()
+    )
     doubtful = [
         DoubtfulLabel(
             labelled.digests[row],
@@ -108,28 +114,44 @@ def after(seconds: float) -> Callable[[], bool]:
 
 
 def suspects(context: Context, query: SuspectsQuery) -> QueryRows:
-    """List the labels that are probably wrong. Raises UsageError if there are too few labels."""
+    """List the labels and comparisons that are probably wrong.
+
+    At least half of the rows are labels, if there are so many. Raises UsageError if there are too
+    few labels and comparisons.
+    """
     with context.store.read() as txn:
-        labelled = examples_of(txn, context.spec, query.taste)
-    fitted = recipe(AUTO).fit(labelled.examples)
-    rows: list[SuspectLabel] = []
+        taught = examples_of(txn, context.spec, query.taste)
+    fitted = recipe(AUTO).fit(taught.examples)
+    digests, comparisons = taught.all_digests, taught.examples.comparisons
+    found: list[SuspectLabel] = []
+    answers: list[SuspectAnswer] = []
     with context.store.read() as txn:
-        for suspect in suspicion.suspects(labelled.examples, fitted):
-            digest = labelled.digests[suspect.row]
-            if len(rows) == query.count:
+
+        def is_present(*images: bytes) -> bool:
+            return all(
+                present_path(txn, query.taste, query.inboxes, image) is not None for image in images
+            )
+
+        for answer in suspect_comparisons(taught.examples, fitted):
+            better, worse = (digests[row] for row in comparisons[answer.row, :2])
+            if len(answers) < query.count and is_present(better, worse):
+                answers.append(SuspectAnswer(better, worse, answer.evidence))
+        limit = query.count - min(len(answers), query.count // 2)
+        for suspect in suspicion.suspects(taught.examples, fitted):
+            if len(found) == limit:
                 break
-            if present_path(txn, query.taste, query.inboxes, digest) is None:
+            if not is_present(digests[suspect.row]):
                 continue
-            rows.append(
+            found.append(
                 SuspectLabel(
-                    digest=digest,
-                    label=labelled.labels[suspect.row].label,
+                    digest=digests[suspect.row],
+                    label=taught.labels[suspect.row].label,
                     score=suspect.score,
                     evidence=suspect.evidence,
-                    twin=labelled.digests[suspect.twin] if suspect.twin >= 0 else None,
+                    twin=digests[suspect.twin] if suspect.twin >= 0 else None,
                 )
             )
-    return QueryRows([*rows], last=True)
+    return QueryRows([*found, *answers[: query.count - len(found)]], last=True)
 
 
 def next_images(context: Context, query: NextQuery) -> QueryRows:
@@ -203,12 +225,14 @@ def explain(context: Context, query: ExplainQuery) -> QueryRows:
         limit=query.count,
     )
 
+    digests = labelled.all_digests
+
     def similar(witnesses: list[explanation.SimilarExample]) -> list[SimilarImage]:
         return [
             SimilarImage(
-                labelled.digests[witness.row],
+                digests[witness.row],
                 witness.similarity,
-                float(examples.grades[witness.row]),
+                float(examples.grades[witness.row]) if witness.row < len(examples) else None,
             )
             for witness in witnesses
         ]
@@ -222,6 +246,8 @@ def explain(context: Context, query: ExplainQuery) -> QueryRows:
         traits=explained.traits,
         kind=explained.kind,
         undecided=similar(explained.undecided),
+        better=similar(explained.better),
+        worse=similar(explained.worse),
     )
     return QueryRows([row], last=True)
 

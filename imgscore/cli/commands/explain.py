@@ -25,8 +25,9 @@ def explain(
 ) -> None:
     """Show why an image has its score.
 
-    The output lists the most similar keep images and the most similar trash images. It also
-    lists the traits of the image that change its score most.
+    The output lists the most similar keep images and the most similar trash images, and the most
+    similar images of your comparisons. It also lists the traits of the image that change its score
+    most.
     """
     request = Request(text_of(file), taste, count)
 
@@ -38,6 +39,8 @@ def explain(
             images_of(*((image.path, image.sha256) for image in row.keeps)),
             images_of(*((image.path, image.sha256) for image in row.trashes)),
             images_of(*((image.path, image.sha256) for image in row.undecided)),
+            images_of(*((image.path, image.sha256) for image in row.better)),
+            images_of(*((image.path, image.sha256) for image in row.worse)),
         ]
 
     terminal_images.run(request, _describe, images, as_json=as_json, wanted=thumbnails)
@@ -57,9 +60,13 @@ def _describe(row: Response) -> str:
         f"{row.score:.3f} ({row.low:.3f} to {row.high:.3f})  {short(row.path)}",
         f"head {row.head} of taste {row.taste}, embedder {row.embedder}",
     ]
+    if not row.calibrated:
+        lines.append("The score is not calibrated: 0.5 is the middle of your library.")
     sides = [("keeps", row.keeps), ("trashes", row.trashes)]
     if row.undecided:
         sides.append(("undecided images", row.undecided))
+    if row.better or row.worse:
+        sides += [("better images of a pair", row.better), ("worse images of a pair", row.worse)]
     for side, images in sides:
         lines.append(f"the most similar of your {side} (1 = the same image):")
         lines += [

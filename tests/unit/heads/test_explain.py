@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from imgscore.heads.explain import explain
-from imgscore.heads.library import fit_features
+from imgscore.heads.kernel import KernelRecipe
+from imgscore.heads.library import fit_features, library_features
 from imgscore.heads.training import train
 
 
@@ -48,3 +49,26 @@ def test_explain_orders_traits_by_change(made_up):
     )
     assert [trait.name for trait in explanation.traits] == ["telling", "noise"]
     assert explanation.traits[0].change > 0
+
+
+def test_explain_lists_the_most_similar_compared_images(made_up):
+    examples = made_up(20)
+    images = examples.background[:40]
+    rows = np.column_stack([20 + np.arange(0, 40, 2), 21 + np.arange(0, 40, 2), np.zeros(20, int)])
+    rows[-1, 2] = 1
+    examples = replace(examples, comparisons=rows, compared=images)
+    head = KernelRecipe().fit(examples).head
+    features = library_features(examples)
+    explained = explain(head, features, examples, images[1], limit=3)
+    assert explained.worse[0].row == 21 and explained.worse[0].similarity > 0.99
+    assert len(explained.better) == len(explained.worse) == 3
+    assert all(example.row % 2 == 0 and example.row < 58 for example in explained.better)
+    similarities = [example.similarity for example in explained.better]
+    assert similarities == sorted(similarities, reverse=True)
+
+
+def test_explain_without_comparisons_lists_no_compared_images(made_up):
+    examples = made_up(20)
+    head = KernelRecipe().fit(examples).head
+    explained = explain(head, library_features(examples), examples, examples.background[0])
+    assert explained.better == explained.worse == []
