@@ -86,7 +86,7 @@ test-newest:
 	$(PYTHON) -m venv --clear .venv-newest
 	.venv-newest/bin/python tools/newest.py > .venv-newest/requirements.txt
 	.venv-newest/bin/pip install --quiet --disable-pip-version-check \
-	  --requirement .venv-newest/requirements.txt pytest hypothesis 'hatchling>=1.25'
+	  --requirement .venv-newest/requirements.txt pytest hypothesis jsonschema 'hatchling>=1.25'
 	.venv-newest/bin/pip install --quiet --disable-pip-version-check --no-deps --editable .
 	.venv-newest/bin/python -m pytest --ignore tests/unit/project tests/unit tests/e2e/test_main_job.py tests/e2e/test_parquet.py
 
