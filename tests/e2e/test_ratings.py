@@ -2,11 +2,13 @@
 
 import os
 import signal
+import time
 from pathlib import Path
 
 import pytest
 
 from imgscore import paths
+from imgscore.grades import OF_STARS
 from imgscore.store import labels, sightings
 from imgscore.store.store import Store
 from imgscore.testing import Sandbox, eventually
@@ -181,3 +183,29 @@ def test_import_labels_reads_ratings_without_and_with_a_daemon(
     start()
     done = imgscore("import-labels", "--ratings", archive)
     assert done.out == "3 keep, 3 trash, 0 failed, 2 without a rating\n"
+
+
+def test_daemon_that_is_killed_while_it_reads_ratings_loses_none(
+    rated: Path, sandbox: Sandbox
+) -> None:
+    suns = put(rated, "sun", 40)
+    for number, path in enumerate(suns):
+        if number % 2:
+            darktable_sidecar(path, 1 + number % 5)
+        else:
+            os.setxattr(path, "user.baloo.rating", b"%d" % (2 + number % 8))
+    wanted = [OF_STARS[1 + n % 5] if n % 2 else OF_STARS[1 + n % 8 // 2] for n in range(40)]
+    with sandbox:
+        for delay in (0.6, 0.8, 1.0, 1.3, 1.6):
+            sandbox.start()
+            time.sleep(delay)
+            sandbox.kill()
+        sandbox.start()
+        sandbox.settle()
+        assert [grade(path) for path in suns] == wanted
+        for path in suns[1::2]:
+            darktable_sidecar(path, 5)
+        sandbox.kill()
+        sandbox.start()
+        sandbox.settle()
+        assert {grade(path) for path in suns[1::2]} == {0.9}
