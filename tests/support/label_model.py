@@ -126,7 +126,8 @@ class Model:
             del self.records[other]
             self._carry(other, path, content)
         self.records[path] = Record(content, inode, ctime_ns)
-        self.unread[path] = before is None or before.gone or bool(origins)
+        # A rating that came with a file is no act, unless the path had a rating before.
+        self.unread[path] = path not in self.rated or before is None or before.gone or bool(origins)
         if before is not None and not before.gone and before.content == content:
             for other in origins:
                 self._left(place_of(other) or place, content)
