@@ -159,7 +159,7 @@ def _chosen(engine: Engine, request: Request) -> HeadRecord:
 
 def _import(engine: Engine, taste: str, file: str) -> Steps[Response]:
     """Import a head from a file, use it, and yield a Response. A later training may replace it."""
-    from imgscore.store import heads, labels
+    from imgscore.store import comparisons, heads, labels
     from imgscore.store.schema import HeadRecord
     from imgscore.workers.queries import ImportHeadQuery
 
@@ -168,7 +168,7 @@ def _import(engine: Engine, taste: str, file: str) -> Steps[Response]:
         engine, ImportHeadQuery(taste, os.path.realpath(os.fsencode(file)))
     )
     with ctx.store.read() as txn:
-        newest = labels.last_sequence(txn)
+        newest, newest_answer = labels.last_sequence(txn), comparisons.last_sequence(txn)
     record = HeadRecord(
         version=imported.version,
         taste=taste,
@@ -178,6 +178,7 @@ def _import(engine: Engine, taste: str, file: str) -> Steps[Response]:
         label_sequence=newest,
         accepted=False,
         report={"kind": imported.kind, "reason": f"imported from {name}"},
+        comparison_sequence=newest_answer,
     )
     ctx.store.commit(lambda txn: heads.record(txn, record))
     engine.trainer.use_head(taste, record.version)
