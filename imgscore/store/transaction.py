@@ -256,6 +256,9 @@ class _NoTable(Table):
     def scan_from(self, first: bytes) -> Iterator[tuple[bytes, bytes]]:
         return iter(())
 
+    def _scan_raw(self, prefix: bytes, after: bytes) -> Iterator[tuple[bytes, bytes]]:
+        return iter(())
+
     def keys(self) -> Iterator[bytes]:
         return iter(())
 
