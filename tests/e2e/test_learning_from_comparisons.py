@@ -112,7 +112,7 @@ def test_undone_comparisons_no_longer_count(inbox: Path) -> None:
     assert imgscore("scan").code == 0
     prefer(suns, moons, 10)
     assert imgscore("train").code == 0
-    assert imgscore("compare", "--undo").code == 0
+    assert imgscore("undo", "compare").code == 0
     assert imgscore("train").code != 0
 
 
