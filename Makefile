@@ -105,8 +105,9 @@ bench-check: .venv/installed-dev
 	$(BIN)/python -m bench.check $(CHECK)
 
 # The image of packaging/container (docs/nas.md). ENGINE is podman or docker; BASE is the Python image.
+# The format of docker has a health check; podman's own has none.
 container:
-	$(ENGINE) build --file packaging/container/Containerfile --tag imgscore $(if $(BASE),--build-arg BASE=$(BASE)) .
+	$(ENGINE) build $(if $(filter podman,$(ENGINE)),--format docker) --file packaging/container/Containerfile --tag imgscore $(if $(BASE),--build-arg BASE=$(BASE)) .
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv
