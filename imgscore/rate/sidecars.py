@@ -90,7 +90,8 @@ def remove(folders: Folders, image: bytes, *, dry_run: bool) -> Outcome:
     except (FileNotFoundError, NotADirectoryError):
         return Outcome("absent")
     except OSError as error:
-        return failed(error)
+        # A name that is too long for a sidecar never had one.
+        return Outcome("absent") if error.errno == errno.ENAMETOOLONG else failed(error)
 
 
 def _read(folder: int, name: bytes) -> bytes | None:

@@ -256,6 +256,20 @@ def test_rate_on_a_full_disk_leaves_whole_sidecars(scored: Path, tmp_path: Path)
         subprocess.run(["umount", disk], check=True)
 
 
+def test_rate_of_odd_names_is_undone(scored: Path) -> None:
+    odd = [b"a\nb.png", b"bad\xff.png", b"x" * 251 + b".png", b'-n %s "q".png']
+    for path, name in zip(suns(scored), odd, strict=False):
+        os.rename(path, os.fsencode(scored) + b"/" + name)
+    assert imgscore("scan").code == 0
+    done = imgscore("rate", "--sidecars", "--json")
+    rows, counts = split(done.rows)
+    assert done.code == 1 and counts["written"] == 11 and counts["failed"] == 1
+    (error,) = [row["error"] for row in rows if row["error"]]
+    assert "use --xattr" in error
+    done = imgscore("rate", "--undo", "--json")
+    assert done.code == 0 and split(done.rows)[1]["written"] == 11 and not sidecars(scored)
+
+
 def test_rate_that_is_killed_is_completed_and_undone(scored: Path) -> None:
     before = images(scored)
     for delay in (0.5, 0.8, 1.1, 1.4, 1.7):
