@@ -89,8 +89,8 @@ def build_twice(output: Path) -> Packages:
     Writes SHA256SUMS beside them. Exits with an error if a byte differs.
     """
     output.mkdir(parents=True, exist_ok=True)
-    for old in output.glob("imgscore-*"):
-        old.unlink()
+    for old in [*output.glob("imgscore-*"), output / "SHA256SUMS"]:
+        old.unlink(missing_ok=True)
     shutil.rmtree(output / "second", ignore_errors=True)
     environment = {
         **os.environ,
