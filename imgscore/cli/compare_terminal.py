@@ -27,11 +27,13 @@ KEYS: dict[bytes, AnswerKey] = {
     b"1": "first", b"\x1b[D": "first", b"\x1bOD": "first",
     b"2": "second", b"\x1b[C": "second", b"\x1bOC": "second",
     b"s": "same", b" ": "skip", b"u": "undo",
-    b"q": "end", b"\x04": "end", b"\x1b": "end",
+    b"q": "end", b"\x04": "end",
 }  # fmt: skip
 """For each key, as the bytes that a terminal sends: the meaning of the key. An arrow key sends an
 escape sequence. Ctrl-D sends 0x04."""
-_KEY = re.compile(rb"\x1b[\[O][\d;]*[^\d;]|.", re.DOTALL)
+_KEY = re.compile(rb"\x1b_.*?\x1b\\|\x1b[\[O][?\d;]*[^?\d;]|.", re.DOTALL)
+"""A key, or the late answer of a slow terminal to the question whether it can show images. The
+letters of such an answer are no keys."""
 READ_BYTES = 1024
 """The largest number of bytes that are read at once. It is more than a person types ahead."""
 PAIRS = 10

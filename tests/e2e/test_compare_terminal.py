@@ -24,6 +24,19 @@ def answer(screen: Terminal, key: bytes, reply: str) -> list[str]:
     return names
 
 
+def test_compare_terminal_that_shows_images_draws_them(labelled_inbox: Path) -> None:
+    """The test answers as kitty does: it can show an image, and it is a terminal."""
+    assert imgscore("scan").code == 0
+    command = (BIN / "imgscore", "compare", "--terminal")
+    with terminal(*command, kind="xterm-kitty", controlling=True) as screen:
+        screen.press(b"\x1b_Gi=31;OK\x1b\\\x1b[?62;c")  # it waits until the program reads it
+        screen.shows("  |  ")
+        screen.shows("\x1b_Ga=T")
+        screen.press(b"q")
+        assert screen.process.wait(timeout=60) == 0
+        assert "cannot show images" not in screen.text
+
+
 def test_compare_terminal_keys_record_answers_and_undo(labelled_inbox: Path) -> None:
     assert imgscore("scan").code == 0
     with terminal(BIN / "imgscore", "compare", "--terminal", kind="dumb") as screen:

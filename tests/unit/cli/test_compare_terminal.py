@@ -25,5 +25,9 @@ def test_keys_without_a_meaning_are_ignored() -> None:
     assert meanings(b"x\xc3\xa9\x1b[5~\x1b[1;5D\ru") == ["undo", "end"]
 
 
-def test_keys_escape_or_control_d_end() -> None:
-    assert meanings(b"\x1b") == meanings(b"\x04") == ["end"]
+def test_keys_control_d_ends() -> None:
+    assert meanings(b"\x04") == ["end"]
+
+
+def test_keys_late_answer_of_the_terminal_records_nothing() -> None:
+    assert meanings(b"\x1b_Gi=31;OK\x1b\\\x1b[?62;1;2cs") == ["same", "end"]
