@@ -192,7 +192,7 @@ class Session:
         (row,) = rows_of(
             dispatch.call(review.Request(image.sha256, path, self._taste, label=label, undo=undo))
         )
-        image.label = row.label
+        image.label, image.grade = row.label, row.grade
         return row
 
     def _next(self, request: Any) -> ImageNumbers:

@@ -1,6 +1,7 @@
 """The tab Compare of the review: keys, clicks, undo, four images, and a session of 100 answers."""
 
 import json
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from imgscore.testing import eventually
 from tests.desktop.test_report import serious
 from tests.support.commands import BIN, Start, imgscore
 from tests.support.reviews import Visitor, reviewing
@@ -172,6 +174,49 @@ def test_compare_command_opens_the_tab(labelled_inbox: Path, page: "Page") -> No
             process.terminate()
         assert process.wait(timeout=60) == 0
     assert len(comparisons()) == 1
+
+
+def test_compare_new_order_keeps_the_images_and_the_undo(
+    labelled_inbox: Path, start: Start, page: "Page"
+) -> None:
+    """A new order gives the images of the page new numbers."""
+    from playwright.sync_api import expect
+
+    start().settle()
+    with reviewing() as url:
+        page.goto(url)
+        page.click("#tabs [value=compare]")
+        expect(page.locator(".choice")).to_have_count(2)
+        first = shown(page)
+        for count in range(1, 4):
+            press(page, "ArrowLeft", count)
+        present = shown(page)
+        page.wait_for_selector("#renew:visible", timeout=300_000)
+        assert shown(page) == present, "the offer changes nothing"
+        page.click("#renew")
+        expect(page.locator("#status")).to_contain_text("This is the order of head")
+        assert shown(page) == present
+        press(page, "ArrowRight", 4)
+        for count in (3, 2, 1, 0):
+            page.keyboard.press("u")
+            stored(page, count)
+        assert shown(page) == first
+        expect(page.locator(".choice img").first).to_have_attribute("src", re.compile("^image/"))
+
+
+def test_compare_answer_is_stored_if_the_page_is_closed_at_once(
+    labelled_inbox: Path, page: "Page"
+) -> None:
+    from playwright.sync_api import expect
+
+    assert imgscore("scan").code == 0
+    with reviewing() as url:
+        page.goto(url)
+        page.click("#tabs [value=compare]")
+        expect(page.locator(".choice")).to_have_count(2)
+        page.keyboard.press("ArrowLeft")
+        page.close()
+        eventually(lambda: len(comparisons()) == 1, what="the answer is stored")
 
 
 def test_compare_four_images_record_three_pairs(labelled_inbox: Path, page: "Page") -> None:

@@ -51,6 +51,8 @@ def test_review_digits_give_stars_and_undo_takes_them_back(
         page.keyboard.press("u")
         expect(page.locator("#status")).to_contain_text(f"Undone: {names[5]}")
         assert grades(labelled_inbox, names[:6]) == [0.1, 0.3, 0.5, 0.7, 0.9, None]
+        page.reload()
+        expect(page.locator("#tile-3 .mark")).to_have_text(STARS[3])
 
         page.select_option("#label", "4")
         expect(page.locator("#list .tile")).to_have_count(1)
