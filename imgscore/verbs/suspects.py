@@ -34,7 +34,7 @@ class Response(msgspec.Struct):
     sha256: str
     """the digest of the image"""
     label: str | None
-    """the label of the image, `keep` or `trash`; null for a comparison"""
+    """the label of the image, `keep`, `undecided` or `trash`; null for a comparison"""
     score: float | None
     """the score of the image from heads that were trained without this image; null for a
     comparison"""
@@ -52,6 +52,8 @@ class Response(msgspec.Struct):
     """the digest of the image that you called worse; null for a label"""
     worse_path: str | None = None
     """the path of the image in `worse`; null if `worse` is null, or if the path is not known"""
+    grade: float | None = None
+    """the grade of the label, from 0 (trash) to 1 (keep); null for a comparison"""
 
 
 class Request(BaseRequest[Response]):
@@ -105,5 +107,6 @@ def _suspects(engine: Engine, taste: str, count: int) -> Steps[Response]:
                 evidence=suspect.evidence,
                 twin=suspect.twin.hex() if suspect.twin else None,
                 taste=taste,
+                grade=suspect.grade,
             )
         )

@@ -46,6 +46,7 @@ class SuspectLabel(msgspec.Struct, tag=True, frozen=True):
     score: float
     evidence: float
     twin: bytes | None
+    grade: float
 
 
 class SuspectAnswer(msgspec.Struct, tag=True, frozen=True):

@@ -149,6 +149,7 @@ def suspects(context: Context, query: SuspectsQuery) -> QueryRows:
                     score=suspect.score,
                     evidence=suspect.evidence,
                     twin=digests[suspect.twin] if suspect.twin >= 0 else None,
+                    grade=taught.labels[suspect.row].grade,
                 )
             )
     return QueryRows([*found, *answers[: query.count - len(found)]], last=True)

@@ -44,7 +44,8 @@ def test_query_verbs_trained_taste_answer(taught: Path, tmp_path: Path) -> None:
 
     suspects = imgscore("suspects", "-n", "3", "--json").rows
     assert suspects[0]["path"].endswith("trash/sun-000.png")
-    assert suspects[0]["label"] == "trash" and suspects[0]["score"] > 0.5
+    assert (suspects[0]["label"], suspects[0]["grade"]) == ("trash", 0)
+    assert suspects[0]["score"] > 0.5
 
     chosen = imgscore("next", "-n", "4", "--json").rows
     names = {Path(row["path"]).name for row in chosen}

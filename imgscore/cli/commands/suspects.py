@@ -2,6 +2,7 @@
 
 from imgscore.cli import terminal_images
 from imgscore.cli.app import Count, Json, Section, Tastes, Thumbnails, app, prints
+from imgscore.cli.formatting import label_text
 from imgscore.cli.path_text import short
 from imgscore.cli.taste_names import headed
 from imgscore.cli.terminal_images import ImageRef, images_of
@@ -38,4 +39,5 @@ def _describe(row: Response) -> str:
         better, worse = short(row.path or row.sha256), short(row.worse_path or row.worse)
         return f"{better} was better than {worse}, but your other answers say the opposite"
     twin = f"  (like {short(row.twin_path or row.twin)})" if row.twin else ""
-    return f"{row.label:<5} but {row.score:.3f}  {short(row.path or row.sha256)}{twin}"
+    label = label_text(row.label, row.grade)
+    return f"{label:<5} but {row.score:.3f}  {short(row.path or row.sha256)}{twin}"
