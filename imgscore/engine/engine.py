@@ -321,8 +321,13 @@ class Engine:
     def __enter__(self) -> "Engine":
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def __exit__(self, error_type: type[BaseException] | None, *_: object) -> None:
+        try:
+            if error_type is None:
+                # A label whose image is not stored would teach nothing until the next scan.
+                self.indexer.commit_results()
+        finally:
+            self.close()
 
 
 def open_engine(store: Store, config: Config, heads_folder: Path) -> Engine:

@@ -44,8 +44,8 @@ logger = logging.getLogger(__name__)
 # The largest number of files of a commit, which waits for the disk; seconds until a smaller one.
 BATCH, BATCH_SECONDS = 1024, 0.5
 
-# The largest number of queued scans. Each scan reads all sightings under its folder. If more scans
-# are due, for example while an archive is unpacked, one scan of all watched folders is cheaper.
+# The largest number of queued scans. Each scan reads all sightings under its folder, so one scan of
+# all watched folders is cheaper than more scans, for example while an archive is unpacked.
 MAX_SCANS = 16
 
 CRASH_REMEDY = "open the file in an image program and save it again, or move it elsewhere"
@@ -222,7 +222,7 @@ class Indexer(Stage[IndexFile]):
                 self.ctx.pool.warm_up()
             self._expects = False
         self._hand_out(least_urgent(conditions))
-        effects = self._commit_results(conditions.now)
+        effects = self.commit_results(conditions.now)
         if not conditions.paused:
             missing, consequences = self._missing.record(
                 indexing=self.indexing or bool(self._scans)
@@ -337,8 +337,7 @@ class Indexer(Stage[IndexFile]):
     def take(self, task: IndexFile, answer: Answer) -> None:
         """Keep a worker's answer for the next commit. If indexing failed, store the error now."""
         answer = self._missing.moved.instead_of(task, answer)
-        event = index_event(task, answer)
-        if event is not None:
+        if (event := index_event(task, answer)) is not None:
             self.ctx.event_log.emit(event)
         again = self._out.pop(task.path, False)
         if self._asked.give(task, answer):  # Other tickets need the score of another taste.
@@ -383,7 +382,8 @@ class Indexer(Stage[IndexFile]):
         self._retries.add_unread(path)
         self.reembedding.done([path])
 
-    def _commit_results(self, now: float) -> Effects:
+    def commit_results(self, now: float = float("inf")) -> Effects:
+        """Store the answers of workers: all of them without `now`, else in batches."""
         waited = now - self._results_since >= BATCH_SECONDS
         if not self._results or (len(self._results) < BATCH and not waited and self._out):
             return Effects()

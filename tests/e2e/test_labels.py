@@ -32,6 +32,16 @@ def test_label_what_is_no_image_stores_nothing(inbox: Path, tmp_path: Path) -> N
     assert watch["labels"] == {"keep": 0, "trash": 0}
 
 
+def test_label_without_daemon_and_scan_teaches_at_once(inbox: Path) -> None:
+    kinds = {"keep": put(inbox, "sun", 3), "trash": put(inbox, "text", 3)}
+    for label, images in kinds.items():
+        assert imgscore("label", label, *images).code == 0
+    trained = imgscore("train")
+    assert trained.code == 0, trained.err
+    (watch,) = imgscore("status", "--json").row["watches"]
+    assert watch["files"] == 6
+
+
 @pytest.fixture
 def two_tastes(inbox: Path, tmp_path: Path) -> tuple[Path, Path]:
     """Two inboxes with two tastes. Both contain the same images; only the second one is taught."""
