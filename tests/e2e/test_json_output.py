@@ -36,6 +36,7 @@ ARGUMENTS: dict[str, list[str]] = {
     "model check": ["efficientnet-lite0"],
     "model download": ["no-such-model"],
     "model use": ["efficientnet-lite0"],
+    "rate": ["--sidecars", "--dry-run"],
     "report": ["-o", f"{OTHER}/report.html"],
     "score": [INBOX],
     "search": ["a sun"],
