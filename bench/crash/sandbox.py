@@ -8,7 +8,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
 
-from imgscore import testing
+from imgscore import config, testing
+from imgscore.embedders import registry
 from imgscore.errors import ImgscoreError
 from imgscore.store import labels, vectors
 from imgscore.store.store import Store
@@ -60,13 +61,14 @@ class Sandbox(testing.Sandbox):
         return done
 
     def embedded_digests(self) -> set[str]:
-        """Digests with a committed vector of every embedder; call it only while no daemon runs."""
-        digests: list[set[str]] = []
+        """Digests with a committed vector of the model in use.
+
+        Call this only while no daemon runs.
+        """
+        embedder = registry.spec(config.load(self.config_file).model).image_embedder
         with Store(self.store_folder, readonly=True) as store, store.read() as txn:
-            for embedder in vectors.embedders(txn):
-                block = b"".join(names for names, _ in vectors.blocks(txn, embedder))
-                digests.append({block[at : at + 32].hex() for at in range(0, len(block), 32)})
-        return set.intersection(*digests) if digests else set()
+            block = b"".join(names for names, _ in vectors.blocks(txn, embedder))
+            return {block[at : at + 32].hex() for at in range(0, len(block), 32)}
 
     def labels(self) -> dict[str, str]:
         """digest → label; call it only while no daemon runs."""
