@@ -135,8 +135,8 @@ class Library:
         """Label files, and return a row for each file. No file is moved.
 
         `label`: a label that the command `imgscore label` accepts: `"keep"`, `"trash"`, a number of
-        stars from 1 to 5, or `"clear"` to remove the label. The other arguments are those of
-        `score`.
+        stars from 1 to 5, -1 for a rejected image, or `"clear"` to remove the label. The other
+        arguments are those of `score`.
 
         A daemon trains soon after a label. Without a daemon, call `wait` to train.
         """

@@ -42,7 +42,7 @@ class WatchConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     trash: str | list[str] = "trash"
     """the folder of images labelled trash, or a list; absolute paths, or relative to the inbox"""
     grades: dict[Stars, str | list[str]] = {}
-    """folders of images with a rating: the stars (-1, 1 to 5) and a folder or a list, such as
+    """folders of images with stars: the stars (-1, 1 to 5) and a folder or a list, such as
     { "4" = "good", "3" = ["maybe", "later"] }; -1 is the same as trash"""
     taste: TasteName = "default"
     """inboxes with the same taste share their labels; use letters, digits, "_", "-" and "." """

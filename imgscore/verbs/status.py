@@ -90,7 +90,7 @@ class WatchStatus(msgspec.Struct):
     trash_folder: str = "trash"
     """the first trash folder, relative to the inbox if it is in the inbox"""
     graded: dict[str, int] = {}
-    """the number of images in the folders of the setting `grades`, by rating, such as `4 stars`"""
+    """the number of images in the folders of the setting `grades`, by stars, such as `4 stars`"""
     undecided: int = 0
     """the number of labels of the taste with the grade 0.5, which count neither as keep nor as
     trash"""

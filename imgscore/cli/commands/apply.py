@@ -57,6 +57,8 @@ def apply(
 ) -> None:
     """Move labelled files from the inbox into keep/ and trash/.
 
+    A file with stars moves to the folder for these stars. If there is no such folder, it stays.
+
     A file keeps its subfolder, and takes its RAW or JPEG and its sidecars with it. If a file with
     its name is there, it gets another name, such as `a (2).jpg`. No file is replaced, and no file
     is moved to another file system.
@@ -74,7 +76,7 @@ def apply(
 
 
 def _nothing(undo_: bool) -> str:
-    return "no move to undo" if undo_ else "no labelled file is in the inbox"
+    return "no move to undo" if undo_ else "there is no labelled file to move"
 
 
 class _Counts:

@@ -7,7 +7,6 @@ import typer
 
 from imgscore.cli import completions, review_page, terminal_images
 from imgscore.cli.app import (
-    FileTaste,
     Json,
     Section,
     Thumbnails,
@@ -57,7 +56,15 @@ def compare(
     ] = False,
     port: Port = 0,
     show: Open = True,
-    taste: FileTaste = None,
+    taste: Annotated[
+        str | None,
+        typer.Option(
+            "--taste",
+            help="Use this taste. Without it: the taste of the folder or of the files; without a "
+            "folder, the page shows the first taste of the config, and the terminal all tastes.",
+            autocompletion=completions.tastes,
+        ),
+    ] = None,
     thumbnails: Thumbnails = True,
     as_json: Json = False,
 ) -> None:
@@ -76,7 +83,7 @@ def compare(
         run(recorded, _describe, as_json=as_json)
     if len(files) > 1:
         raise UsageError(
-            "two files need the answer",
+            "two files need an answer",
             "add --answer first, second, same or skip; to compare images of a folder, give one "
             "folder",
         )

@@ -4,6 +4,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from enum import StrEnum
+from functools import partial
 from typing import Annotated, Literal
 
 import msgspec
@@ -30,7 +31,7 @@ class By(StrEnum):
 
 
 class Rating(msgspec.Struct):
-    """A rating that was written or removed, would be written or removed, or cannot be written."""
+    """Stars that were written or removed, would be written or removed, or cannot be written."""
 
     path: str
     """the path of the image"""
@@ -54,7 +55,8 @@ class Rated(msgspec.Struct):
     unchanged: int
     """the number of images that have this rating of imgscore already"""
     foreign: int
-    """the number of images that were left alone, because another program has rated them"""
+    """the number of images that were left alone, because they have a rating or a sidecar
+    of another program"""
     without: int
     """the number of images without a score, or without a label"""
     failed: int
@@ -85,16 +87,16 @@ def rate(
     ] = By.SCORE,
     dry_run: DryRun = False,
     undo: Annotated[
-        bool, typer.Option("--undo", help="Remove the ratings that imgscore has written.")
+        bool, typer.Option("--undo", help="Remove the stars that imgscore has written.")
     ] = False,
     as_json: Json = False,
 ) -> None:
     """Write stars for other programs, so that you can filter by them.
 
-    A score below 0.2 is one star, and each 0.2 more is another star. Images in keep/ and trash/
-    have no score; --from label gives them stars. Images that you or another program have rated are
-    left alone, and no image is changed. Run the command again to update the stars. imgscore learns
-    nothing from these stars.
+    A score below 0.2 is one star, and each 0.2 more is another star. imgscore stores no scores for
+    images in keep/ and trash/; --from label gives them stars. Images with a rating or a sidecar of
+    another program are left alone, and no image is changed. Run the command again to update the
+    stars. imgscore learns nothing from these stars.
     """
     if (into_sidecars and into_xattr) or not (undo or into_sidecars or into_xattr):
         raise UsageError("say where to write the stars", "give --sidecars or --xattr")
@@ -107,7 +109,8 @@ def rate(
             if undo
             else _write(session, text, places[0], by, counts, dry_run=dry_run)
         )
-        code = output.print_messages(rows, _describe, as_json=as_json)
+        describe = partial(_describe, dry_run=dry_run)
+        code = output.print_messages(rows, describe, as_json=as_json)
     raise typer.Exit(code)
 
 
@@ -248,12 +251,12 @@ def _summary(counts: Counter[str]) -> Rated:
     )
 
 
-def _describe(row: Response) -> str:
+def _describe(row: Response, *, dry_run: bool) -> str:
     if isinstance(row, Rated):
         parts = [
-            (row.written, "changed"),
+            (row.written, "to change" if dry_run else "changed"),
             (row.unchanged, "unchanged"),
-            (row.foreign, "left alone: another program has rated them"),
+            (row.foreign, "left alone: they have a rating or a sidecar of another program"),
             (row.without, "without a score or label"),
             (row.failed, "failed"),
         ]

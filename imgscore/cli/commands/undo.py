@@ -22,11 +22,11 @@ def undo(
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
-    """Undo the last ordering of an inbox, the last label, or the last answer of compare.
-
-    With a folder, `undo order` restores only the dates of the files in this folder.
+    """Undo the last ordering of an inbox, the last label, or the last comparison.
 
     Repeat the command to undo the one before.
+
+    With a folder, `undo order` restores only the dates of the files in this folder.
     """
     run(Request(what, optional_text_of(folder), dry_run), _describe, as_json=as_json)
 
