@@ -6,11 +6,14 @@ that changes it makes it its own.
 """
 
 import errno
+import fcntl
 import os
+import re
 import stat
 from contextlib import suppress
 
 from imgscore.apply.folders import Folders
+from imgscore.apply.mover import listed
 from imgscore.apply.rename import NeedsLinkError, link_and_unlink, rename
 from imgscore.images.ratings import names
 from imgscore.images.ratings.xmp import OWN_NAMESPACE
@@ -42,6 +45,10 @@ def content(stars: int) -> bytes:
 
 OWN = frozenset(map(content, STARS))
 """All sidecars that imgscore writes."""
+
+
+_UNFINISHED = re.compile(rb"\.imgscore-[0-9a-f]{12}\.part")
+"""The name of a sidecar that is being written."""
 
 
 def path_of(image: bytes) -> bytes:
@@ -94,6 +101,32 @@ def remove(folders: Folders, image: bytes, *, dry_run: bool) -> Outcome:
         return Outcome("absent") if error.errno == errno.ENAMETOOLONG else failed(error)
 
 
+def remove_unfinished(folders: Folders, folder_path: bytes) -> None:
+    """Remove the unfinished sidecars of a killed process from a folder.
+
+    Files that are locked are left alone: another process is writing them. If the folder cannot be
+    read, or a file cannot be removed, nothing happens.
+    """
+    with suppress(OSError):
+        folder = folders.open(folder_path)
+        for name in listed(folder):
+            if _UNFINISHED.fullmatch(name):
+                with suppress(OSError):
+                    _remove_unlocked(folder, name)
+
+
+def _remove_unlocked(folder: int, name: bytes) -> None:
+    present = _read(folder, name)
+    if present is None or not any(own.startswith(present) for own in OWN):
+        return
+    descriptor = os.open(name, _READ, dir_fd=folder)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.unlink(name, dir_fd=folder)
+    finally:
+        os.close(descriptor)
+
+
 def _read(folder: int, name: bytes) -> bytes | None:
     """Return the first bytes of a file, or None if there is none.
 
@@ -140,21 +173,27 @@ def _put(folder: int, name: bytes, data: bytes, image: os.stat_result, *, replac
     descriptor = os.open(unfinished, _WRITE, mode, dir_fd=folder)
     try:
         with os.fdopen(descriptor, "wb") as file:
+            with suppress(OSError):  # Some file systems have no locks.
+                fcntl.flock(descriptor, fcntl.LOCK_EX)  # See remove_unfinished.
             os.fchmod(descriptor, mode)
             file.write(data)
             file.flush()
             os.utime(descriptor, ns=(image.st_atime_ns, image.st_mtime_ns))
             os.fsync(descriptor)
-        if replaces:
-            if _read(folder, name) not in OWN:
+            if not replaces:
+                _rename_new(folder, unfinished, name)
+            elif _read(folder, name) in OWN:
+                os.rename(unfinished, name, src_dir_fd=folder, dst_dir_fd=folder)
+            else:
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), name)
-            os.rename(unfinished, name, src_dir_fd=folder, dst_dir_fd=folder)
-            return
-        try:
-            rename(folder, unfinished, folder, name)
-        except NeedsLinkError:
-            link_and_unlink(folder, unfinished, folder, name)
     except BaseException:
         with suppress(OSError):
             os.unlink(unfinished, dir_fd=folder)
         raise
+
+
+def _rename_new(folder: int, unfinished: bytes, name: bytes) -> None:
+    try:
+        rename(folder, unfinished, folder, name)
+    except NeedsLinkError:
+        link_and_unlink(folder, unfinished, folder, name)

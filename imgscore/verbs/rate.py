@@ -176,6 +176,8 @@ class _Stars:
         if not self._by_score:
             label = labels.current(self._txn, taste, sighting.digest)
             return None if label is None else stars_of(label.grade)
+        if place.role != "inbox":
+            return None  # The score of an image that was moved to a label folder is still stored.
         score = scores.get(self._txn, taste, self._head(taste), sighting.digest)
         return None if score is None else max(1, stars_of(score[0]))
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from imgscore.messages import Message, Progress
-from imgscore.verbs.base import Waiting, in_turn
+from imgscore.verbs.base import Waiting, display_path, in_turn
 
 if TYPE_CHECKING:
     from typing import Any
@@ -57,8 +58,10 @@ def _rated(engine: Engine, ticket: RatingTicket) -> RatedImage:
             with engine.ctx.store.read() as txn:
                 values = rating_labels.values_of(txn, path, sources)
             value = values.get(rating_rules.winner(None, values), -1.0)
-            problem = next((source.problem for source in sources if source.problem), "")
-            if problem and not values:
+            bad = next((source for source in sources if source.problem), None)
+            if bad is not None and not values:
+                name = display_path(os.path.basename(bad.path))
+                problem = bad.problem if bad.path == path else f"{name}: {bad.problem}"
                 return RatedImage(path, None, f"{problem}: write the metadata again")
             return RatedImage(path, None if value < 0 else value, has_value=bool(values))
         case Unreadable(reason, remedy) | Refused(reason, remedy):

@@ -1,5 +1,6 @@
 """imgscore rate: stars for other programs, written, updated, read by them, and removed."""
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -288,3 +289,36 @@ def test_rate_that_is_killed_is_completed_and_undone(scored: Path) -> None:
     assert imgscore("rate", "--undo").code == 0
     assert not sidecars(scored)
     assert not list(scored.rglob(".imgscore-*"))
+
+
+def test_rate_after_a_kill_during_a_write_removes_the_unfinished_sidecar(scored: Path) -> None:
+    assert imgscore("rate", "--sidecars").code == 0
+    whole = sidecars(scored)[0].read_bytes()
+    begun = [scored / ".imgscore-0123456789ab.part", scored / ".imgscore-ba9876543210.part"]
+    users = scored / ".imgscore-0123456789ac.part"
+    for again in (["--sidecars"], ["--undo"]):
+        for path, content in zip(begun, (b"", whole[:100]), strict=True):
+            path.write_bytes(content)
+        users.write_bytes(b"of the user")
+        assert imgscore("rate", *again, "--dry-run").code == 0
+        assert all(path.exists() for path in begun)
+        with begun[0].open("rb") as file:  # Another process is writing this file.
+            fcntl.flock(file, fcntl.LOCK_EX)
+            assert imgscore("rate", *again).code == 0
+            assert begun[0].exists() and not begun[1].exists() and users.exists()
+
+
+def test_rate_of_scored_images_that_were_moved_into_keep_writes_no_stars(scored: Path) -> None:
+    suns(scored)[0].rename(scored / "keep" / "moved.png")
+    assert imgscore("scan").code == 0
+    rows, counts = split(imgscore("rate", "--sidecars", "--json").rows)
+    assert counts["written"] == 11 and counts["without"] == 13
+    assert not [row["path"] for row in rows if "/keep/" in row["path"]]
+
+
+def test_rate_of_an_image_with_a_damaged_sidecar_names_the_sidecar(scored: Path) -> None:
+    image = suns(scored)[0]
+    image.with_name(f"{image.name}.xmp").write_bytes(b"")
+    done = imgscore("rate", "--sidecars", "--json")
+    (error,) = [row["error"] for row in done.rows if row["error"]]
+    assert done.code == 1 and error.startswith(f"{image.name}.xmp: its XMP is not valid XML")

@@ -125,6 +125,7 @@ def _write(
 ) -> Iterator[Message[Response]]:
     kind: verb.Kind = "sidecar" if to_sidecars else "xattr"
     request = verb.Request("list", kind, by.value, folder)
+    unfinished = _Unfinished(enabled=to_sidecars and not dry_run)
     for page in _pages(session, request):
         due: list[verb.DueRating] = []
         for image in page.images:
@@ -141,6 +142,7 @@ def _write(
         with Folders() as folders:
             for image in due:
                 path, stars = os.fsencode(image.path), image.stars or 1
+                unfinished.remove(folders, path)
                 if to_sidecars:
                     outcome = sidecars.write(folders, path, image.seen, stars, dry_run=dry_run)
                 else:
@@ -164,6 +166,7 @@ def _undo(
     for to_sidecars in places:
         kind: verb.Kind = "sidecar" if to_sidecars else "xattr"
         seen: set[str] = set()
+        unfinished = _Unfinished(enabled=to_sidecars and not dry_run)
         for action in _ACTIONS:
             for page in _pages(session, verb.Request(action, kind, folder=folder)):
                 images = [image for image in page.images if image.path not in seen]
@@ -172,6 +175,7 @@ def _undo(
                 with Folders() as folders:
                     for image in images:
                         path = os.fsencode(image.path)
+                        unfinished.remove(folders, path)
                         if to_sidecars:
                             outcome = sidecars.remove(folders, path, dry_run=dry_run)
                         else:
@@ -185,6 +189,21 @@ def _undo(
                 _log(session, kind, done, dry_run=dry_run)
                 yield Progress("removing ratings", len(seen), len(seen))
     yield Result(_summary(counts))
+
+
+class _Unfinished:
+    """Removes the unfinished sidecars of killed processes, once from each folder."""
+
+    def __init__(self, *, enabled: bool) -> None:
+        self._enabled = enabled
+        self._done: set[bytes] = set()
+
+    def remove(self, folders: Folders, image: bytes) -> None:
+        """Remove the unfinished sidecars from the folder of an image."""
+        folder = os.path.dirname(image)
+        if self._enabled and folder not in self._done:
+            self._done.add(folder)
+            sidecars.remove_unfinished(folders, folder)
 
 
 _ACTIONS: tuple[Literal["written", "images"], ...] = ("written", "images")
