@@ -51,7 +51,8 @@ _REMEDY = "write the metadata again with the program that made the file"
 def properties(packet: bytes) -> dict[str, str]:
     """Return the wanted properties of an XMP packet, by namespace and name.
 
-    Raises UnreadableError if the packet is too large, is no XML, or contains a document type.
+    Raises UnreadableError if the packet is too large, is no XML, or contains a document type
+    declaration.
     """
     if len(packet) > MAX_BYTES:
         raise UnreadableError(f"an XMP packet of {len(packet) >> 20} MB is too large", _REMEDY)
@@ -148,4 +149,6 @@ class _Reader:
         self.found[name] = (self.found.get(name, "") + text)[:MAX_VALUE]
 
     def _refuse_document_type(self, *_: object) -> NoReturn:
-        raise UnreadableError("its XMP contains a document type, which XMP never has", _REMEDY)
+        raise UnreadableError(
+            "its XMP contains a document type declaration, which XMP may not have", _REMEDY
+        )

@@ -397,6 +397,7 @@ def test_import_labels_reads_the_ratings_of_any_folder(world: World) -> None:
             engine, "import-labels", ratings=[os.fspath(world.folder / "archive")]
         )
         assert [row["path"] for row in failed] == [os.fspath(bad)]
+        assert failed[0]["error"].startswith("bad.jpg.xmp: its XMP contains a document type")
         assert counts | {"taste": ""} == {
             "keep": 2,
             "undecided": 1,
