@@ -238,7 +238,7 @@ def _decoded(line: bytes, path: Path) -> Record:
     except (ValueError, msgspec.ValidationError):
         raise StoreError(
             f"{path}: the log of moved files is damaged, or a newer version wrote it",
-            "move this file elsewhere; its files stay where they are now",
+            "move this log elsewhere; apply --undo then leaves out the files that it names",
         ) from None
 
 

@@ -72,7 +72,7 @@ def doctor(
     if bundle:
         row = _write(file or Path(BUNDLE))
         typer.echo(to_json(row) if as_json else printable(row.file))
-        print_note("read the report before you publish it: it should contain no names of yours")
+        print_note("read the report before you publish it: it should contain none of your names")
         return
     count: Counter[str] = Counter()
     with ProgressBar("checking") as bar:

@@ -17,8 +17,8 @@ def review(
 ) -> None:
     """Label images in the browser.
 
-    Keys: k = keep, t = trash, 1 to 5 = stars, u = undo. Press Ctrl-C in the terminal to end the
-    review.
+    Keys: k = keep, t = trash, 1 to 5 = stars, x = reject, u = undo. Press Ctrl-C in the terminal to
+    end the review.
     """
     request = report.Request(optional_text_of(folder), taste, figures=False)
     review_page.serve(request, tab="order", port=port, show=show, as_json=as_json)
