@@ -22,7 +22,8 @@ of the system overflow."""
 
 UseFilename = bool | Literal["auto"]
 Direction = Literal["best-newest", "worst-newest"]
-TasteName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+TASTE_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
+TasteName = Annotated[str, msgspec.Meta(pattern=TASTE_PATTERN)]
 
 Words = Annotated[
     list[Annotated[str, msgspec.Meta(min_length=1, max_length=1000)]], msgspec.Meta(max_length=100)

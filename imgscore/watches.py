@@ -235,7 +235,8 @@ def _watch(config: WatchConfig) -> Watch:
     return Watch(
         inbox,
         expanded(config.keep, "keep"),
-        expanded(config.trash, "trash") + teaching.pop("-1", ()),
+        # A trash folder may also be given for -1 stars, which is the same.
+        tuple(dict.fromkeys(expanded(config.trash, "trash") + teaching.pop("-1", ()))),
         config.taste,
         config.order,
         config.siblings,

@@ -1,5 +1,6 @@
 """The Typer application, and the options and helpers that command files share."""
 
+import re
 from collections.abc import Callable, Iterable
 from enum import StrEnum
 from pathlib import Path
@@ -10,6 +11,8 @@ from typer.core import TyperGroup
 
 from imgscore import __version__, dispatch
 from imgscore.cli import completions, output
+from imgscore.config import TASTE_PATTERN
+from imgscore.errors import UsageError
 from imgscore.messages import MAX_ROWS, BaseRequest, R
 
 Command = TypeVar("Command", bound=Callable[..., None])
@@ -101,6 +104,16 @@ def group(name: str, section: Section, text: str) -> typer.Typer:
     return commands
 
 
+def _checked_taste(name: str | None) -> str | None:
+    """Return the name of a taste. Raises UsageError if no taste can have this name."""
+    if name is not None and re.fullmatch(TASTE_PATTERN, name) is None:
+        raise UsageError(
+            f"--taste {name}: a taste cannot have this name",
+            "use letters, digits, '_', '-' and '.', for example: --taste memes",
+        )
+    return name
+
+
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, one object per line.")]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")
@@ -112,6 +125,7 @@ Taste = Annotated[
         help="Use this taste. Without it: the taste of the folder, or of the first folder in the "
         "config.",
         autocompletion=completions.tastes,
+        callback=_checked_taste,
     ),
 ]
 OneTaste = Annotated[
@@ -120,6 +134,7 @@ OneTaste = Annotated[
         "--taste",
         help="Use this taste. Needed if there are several tastes.",
         autocompletion=completions.tastes,
+        callback=_checked_taste,
     ),
 ]
 Tastes = Annotated[
@@ -128,6 +143,7 @@ Tastes = Annotated[
         "--taste",
         help="Use only this taste. Without it: all tastes, one after the other.",
         autocompletion=completions.tastes,
+        callback=_checked_taste,
     ),
 ]
 FileTaste = Annotated[
@@ -136,6 +152,7 @@ FileTaste = Annotated[
         "--taste",
         help="Use this taste. Without it: the taste of the watched folder that contains the file.",
         autocompletion=completions.tastes,
+        callback=_checked_taste,
     ),
 ]
 Thumbnails = Annotated[

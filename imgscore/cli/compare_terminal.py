@@ -41,9 +41,10 @@ PAIRS = 10
 HELP = "1 or ← first · 2 or → second · s the same · space skip · u undo · q end"
 
 
-def run(folder: str | None, taste: str | None) -> None:
+def run(folder: str | None, taste: str | None, *, thumbnails: bool) -> None:
     """Show pairs and record the answers, until the user ends the session or no pair is left.
 
+    `thumbnails`: draw thumbnails, if the terminal can show images.
     Raises UsageError if stdin or stdout is not a terminal.
     """
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
@@ -52,8 +53,8 @@ def run(folder: str | None, taste: str | None) -> None:
             "to compare in the browser, omit --terminal; to list the pairs: --list",
         )
     terminal = sys.stdin.fileno()
-    screen = terminal_images.screen()
-    if screen is None:
+    screen = terminal_images.screen() if thumbnails else None
+    if thumbnails and screen is None:
         print_note("this terminal cannot show images; to see them, omit --terminal")
     print_note(HELP)
     with _unbuffered(terminal):

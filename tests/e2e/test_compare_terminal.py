@@ -37,6 +37,18 @@ def test_compare_terminal_that_shows_images_draws_them(labelled_inbox: Path) -> 
         assert "cannot show images" not in screen.text
 
 
+def test_compare_terminal_without_thumbnails_asks_the_terminal_nothing(
+    labelled_inbox: Path,
+) -> None:
+    assert imgscore("scan").code == 0
+    command = (BIN / "imgscore", "compare", "--terminal", "--no-thumbnails")
+    with terminal(*command, kind="xterm-kitty", controlling=True) as screen:
+        screen.shows("  |  ")
+        screen.press(b"q")
+        assert screen.process.wait(timeout=60) == 0
+        assert "cannot show images" not in screen.text and "\x1b_G" not in screen.text
+
+
 def test_compare_terminal_keys_record_answers_and_undo(labelled_inbox: Path) -> None:
     assert imgscore("scan").code == 0
     with terminal(BIN / "imgscore", "compare", "--terminal", kind="dumb") as screen:

@@ -98,6 +98,14 @@ def test_verbs_with_a_wrong_taste_exit_2_and_name_the_tastes(tastes: dict[str, P
         assert "memes, photos" in done.err
 
 
+@pytest.mark.parametrize("name", ["", "new/taste", "-x", "é", "a" * 65, "memes\n"])
+def test_verbs_with_an_impossible_taste_exit_2_and_say_what_to_write(name: str) -> None:
+    for command in (["next"], ["evaluate"], ["label", "keep", "a.png"], ["heads", "list"]):
+        done = imgscore(*command, f"--taste={name}")
+        assert done.code == 2 and "a taste cannot have this name" in done.err, command
+        assert "restart" not in done.err and "memes" in done.err
+
+
 def test_report_without_a_taste_makes_a_page_for_each_taste(tastes: dict[str, Path]) -> None:
     done = imgscore("report", "--quick", "--json")
     assert done.code == 0, done.err

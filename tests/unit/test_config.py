@@ -90,6 +90,12 @@ def test_two_watches_may_not_share_a_folder() -> None:
         Watches.of(config.parse("[[watch]]\ninbox='/in'\n[[watch]]\ninbox='/x'\nkeep='/in'"))
 
 
+def test_trash_folder_that_is_also_given_for_minus_one_star_is_one_folder() -> None:
+    text = "[[watch]]\ninbox='/in'\ntrash=['bin','out']\ngrades={'-1'=['out','no']}"
+    (watch,) = Watches.of(config.parse(text)).all
+    assert watch.trash == (b"/in/bin", b"/in/out", b"/in/no")
+
+
 def test_outermost() -> None:
     assert outermost([b"/a/b", b"/a", b"/ab", b"/a/c/d", b"/"]) == [b"/"]
     assert outermost([b"/a/b", b"/a", b"/ab", b"/a"]) == [b"/a", b"/ab"]

@@ -88,8 +88,10 @@ class _Counts:
     def print_notes(self, *, dry_run: bool) -> None:
         """Print the notes to stderr."""
         if self.staying:
+            files = "file stays" if self.staying == 1 else "files stay"
             print_note(
-                f"{self.staying} labelled files stay, because no folder has exactly their grade"
+                f"{self.staying} labelled {files}, because no folder has exactly "
+                f"{'its' if self.staying == 1 else 'their'} grade"
             )
         if self.moved and not dry_run:
             print_note("to move these files back: imgscore apply --undo")

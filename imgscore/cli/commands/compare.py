@@ -91,7 +91,7 @@ def compare(
     if terminal:
         from imgscore.cli import compare_terminal
 
-        compare_terminal.run(folder, taste)
+        compare_terminal.run(folder, taste, thumbnails=thumbnails)
     elif listed or as_json:
         terminal_images.run(
             Request(folder, taste, count, size=4 if four else 2),
