@@ -88,6 +88,15 @@ def test_stars_of_one_side_teach_an_order(inbox: Path) -> None:
     assert imgscore("report", "--json").code == 0
 
 
+def test_explain_without_labels_of_one_side_prints_no_empty_heading(inbox: Path) -> None:
+    rated = shades(inbox, 6)
+    rate(rated, [1, 1, 1, 3, 3, 3])
+    assert imgscore("train").code == 0
+    out = imgscore("explain", rated[0]).out
+    assert "of your trashes" in out and "of your undecided images" in out
+    assert "of your keeps" not in out
+
+
 def test_daemon_learns_a_changed_star(inbox: Path, start: Start) -> None:
     rated, (new,) = shades(inbox, 20), shades(inbox, 1, first=100)
     daemon = start()

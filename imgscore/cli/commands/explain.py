@@ -62,13 +62,16 @@ def _describe(row: Response) -> str:
     ]
     if not row.calibrated:
         lines.append("The score is not calibrated: 0.5 is the middle of your library.")
-    sides = [("keeps", row.keeps), ("trashes", row.trashes)]
-    if row.undecided:
-        sides.append(("undecided images", row.undecided))
-    if row.better or row.worse:
-        sides += [("better images of a pair", row.better), ("worse images of a pair", row.worse)]
+    sides = [
+        ("keeps", row.keeps),
+        ("trashes", row.trashes),
+        ("undecided images", row.undecided),
+        ("better images of a pair", row.better),
+        ("worse images of a pair", row.worse),
+    ]
     for side, images in sides:
-        lines.append(f"the most similar of your {side} (1 = the same image):")
+        if images:
+            lines.append(f"the most similar of your {side} (1 = the same image):")
         lines += [
             f"  {similar.similarity:+.3f}  {_stars(similar)}{short(similar.path or similar.sha256)}"
             for similar in images
