@@ -15,9 +15,10 @@ from imgscore.images.ratings.values import grade_of_stars
 from imgscore.reconcile import rating_rules
 from imgscore.reconcile.label_rules import FROM_FOLDER, MOVE_WINDOW_NS
 from imgscore.reconcile.rating_rules import Reading
+from imgscore.reconcile.walk import fingerprint_of
 from imgscore.store import labels, ratings, sightings, written_ratings
 from imgscore.store.ratings import RatedFile
-from imgscore.store.schema import Fingerprint, Label, LabelEvent, Sighting, event_value
+from imgscore.store.schema import Label, LabelEvent, Sighting, event_value
 from imgscore.store.transaction import Txn
 from imgscore.watches import Place, Watches, grade_of
 from imgscore.workers.messages import RatingSource, RatingsRead
@@ -46,18 +47,16 @@ def store_batch(
             continue
         if sighting is None or sighting.gone_ns:
             continue
-        if not _is_same_file(sighting.seen, answer.seen):
-            # The image has changed. It is indexed soon, and its ratings are read then.
+        if sighting.seen != answer.seen:
+            # The ratings may belong to other bytes than those of the sighting.
             ratings.enqueue(txn, path, new=first)
+            if fingerprint_of(path) == sighting.seen:  # imgscore has set the date of the file.
+                effects.unrated.add(path)
+            # Otherwise the image is indexed soon, and its ratings are read then.
             continue
         _store_sidecars(txn, path, answer.sources)
         _Image(txn, watches, place, sighting, now_ns).store(answer.sources, first, effects)
     return effects
-
-
-def _is_same_file(known: Fingerprint, seen: Fingerprint) -> bool:
-    """Return whether two states can be those of one file. imgscore may have set its date."""
-    return (known.dev, known.ino, known.size) == (seen.dev, seen.ino, seen.size)
 
 
 def _store_sidecars(txn: Txn, image: bytes, sources: list[RatingSource]) -> None:

@@ -1,0 +1,83 @@
+"""Ratings of images that replace other images, in an engine with real files and the real reader."""
+
+import os
+import shutil
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from imgscore.engine.engine import Engine
+from imgscore.engine.stage import Effects
+from imgscore.images.ratings import files
+from imgscore.store.schema import Fingerprint
+from imgscore.workers.messages import RatingSource, RatingsRead, ReadRatings
+from tests.integration.engine.conftest import World, until_idle
+from tests.support.rated_images import grade, label_in, xmp_of
+
+
+@pytest.fixture
+def rated(world: World) -> World:
+    """A world whose watch follows ratings."""
+    world.watch = {"ratings": True}
+    return world
+
+
+def _read_before_the_image_is_indexed(engine: Engine, path: Path) -> None:
+    """Read the ratings of an image whose file has changed, before the engine compares the file."""
+    engine.rating_reader.receive(Effects(unrated={os.fsencode(path)}))
+    until_idle(engine)
+
+
+def test_image_of_the_same_size_copied_over_a_rated_one_leaves_the_label_of_its_copy(
+    rated: World,
+) -> None:
+    path, other = rated.put("a.jpg", 0.5), rated.put("b.jpg", 0.4)
+    copy = path.with_name("copy.jpg")
+    copy.write_bytes(path.read_bytes())
+    sidecar = xmp_of(path, 4)
+    with rated.engine() as engine:
+        rated.settle(engine)
+        assert (grade(engine, path), grade(engine, copy)) == (0.7, 0.7)
+        assert path.stat().st_size == other.stat().st_size
+        sidecar.unlink()
+        shutil.copy2(other, path)  # `cp -p`: the inode of the path stays.
+        _read_before_the_image_is_indexed(engine, path)
+        assert (grade(engine, path), grade(engine, copy)) == (None, 0.7)
+
+
+def test_rated_image_of_the_same_size_copied_over_another_rates_no_copy_of_the_other(
+    rated: World,
+) -> None:
+    path, other = rated.put("a.jpg", 0.5), rated.put("b.jpg", 0.4)
+    copy = path.with_name("copy.jpg")
+    copy.write_bytes(path.read_bytes())
+    sidecar = xmp_of(other, 2)
+    with rated.engine() as engine:
+        rated.settle(engine)
+        assert grade(engine, copy) is None
+        shutil.copy2(other, path)
+        shutil.copy2(sidecar, path.with_name("a.jpg.xmp"))
+        _read_before_the_image_is_indexed(engine, path)
+        assert (grade(engine, path), grade(engine, copy)) == (0.3, None)
+
+
+def test_rating_that_was_read_before_imgscore_set_the_date_is_read_again(rated: World) -> None:
+    path = rated.put("a.jpg", 0.5)
+    with rated.engine() as engine:
+        rated.settle(engine)
+        xmp_of(path, 4)
+        image = os.fsencode(path)
+        status, sources = files.read(image)
+        old = msgspec.structs.replace(Fingerprint.of_stat(status), mtime_ns=10**18, ctime_ns=10**18)
+        answer = RatingsRead(
+            old,
+            [
+                RatingSource(one.name, one.path, Fingerprint.of_stat(one.status), one.value)
+                for one in sources
+            ],
+        )
+        engine.rating_reader.take(ReadRatings(image), answer)
+        until_idle(engine)
+        label = label_in(engine.ctx.store, path)
+        assert label is not None and label.grade == 0.7
