@@ -1,8 +1,10 @@
 """The ratings that the files of an image have, as they were read last."""
 
+import os
 from collections.abc import Iterable
 
 from imgscore.reconcile import rating_rules
+from imgscore.reconcile.reachable import is_unreachable
 from imgscore.store import ratings
 from imgscore.store.schema import Sighting
 from imgscore.store.transaction import Txn
@@ -24,5 +26,12 @@ def rating_of(txn: Txn, watches: Watches, taste: str, copies: Iterable[Sighting]
         if rated is not None and rated.digest == copy.digest:
             grade = rating_rules.last_grade(rated)
             if grade is not None:
-                found.append((not copy.gone_ns, grade))
+                found.append((_is_present(watches, copy), grade))
     return max(found)[1] if found else None
+
+
+def _is_present(watches: Watches, copy: Sighting) -> bool:
+    """Return whether a file is still at its path. Its sighting may be older than its deletion."""
+    return not copy.gone_ns and (
+        os.path.lexists(copy.path) or is_unreachable(watches, copy.path, copy.seen.dev)
+    )

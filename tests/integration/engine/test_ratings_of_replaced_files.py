@@ -7,13 +7,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from imgscore import grades
 from imgscore.engine.engine import Engine
 from imgscore.engine.stage import Effects
 from imgscore.images.ratings import files
 from imgscore.store.schema import Fingerprint
 from imgscore.workers.messages import RatingSource, RatingsRead, ReadRatings
 from tests.integration.engine.conftest import World, until_idle
-from tests.support.rated_images import grade, label_in, xmp_of
+from tests.support.rated_images import grade, label_in, move, xmp_of
 
 
 @pytest.fixture
@@ -81,3 +82,21 @@ def test_rating_that_was_read_before_imgscore_set_the_date_is_read_again(rated: 
         until_idle(engine)
         label = label_in(engine.ctx.store, path)
         assert label is not None and label.grade == 0.7
+
+
+def test_image_saved_and_moved_to_the_inbox_leaves_the_rating_of_its_present_copy(
+    rated: World,
+) -> None:
+    path = rated.put("a.jpg", 0.5)
+    copy = path.with_name("copy.jpg")
+    copy.write_bytes(path.read_bytes())
+    xmp_of(copy, 1)
+    xmp_of(path, 5)
+    with rated.engine() as engine:
+        rated.settle(engine)
+        kept = move(engine, path, rated.inbox / "keep" / "a.jpg")
+        assert grade(engine, kept) == grades.KEEP
+        kept.write_text("0.6 saved")
+        move(engine, kept, path)
+        grade(engine, path)
+        assert grade(engine, copy) == 0.1
