@@ -173,10 +173,11 @@ class _Ingest:
         if place.watch.ratings:
             is_known = before is not None and not before.gone_ns and not moved
             replaced = before is not None and before.digest != digest
-            if replaced and not self._labels.are_saved_bytes(digest, before):
+            if replaced:
+                is_known = self._labels.are_saved_bytes(digest, before)
+            if replaced and not is_known:
                 # Another image was moved or copied to this path.
                 ratings.forget_other(txn, path, digest)
-                is_known = False
             ratings.enqueue(txn, path, new=not is_known)
             self.effects.unrated.add(path)
         if place.role == "inbox":

@@ -138,6 +138,10 @@ class Model:
             self.forget_other(path, content)
         if saved and before is not None:
             self._saved(place, before.content, content)
+            label = self.labels.get((place.taste, content))
+            if label is not None and label.is_fixed:
+                # The label came with the path. Therefore the first rating is an act.
+                self.unread[path] = False
         else:
             self._appeared(place, content, path, inode, origins)
         if other_bytes and before is not None:

@@ -13,7 +13,7 @@ from imgscore.engine.stage import Effects
 from imgscore.images.ratings import files
 from imgscore.store.schema import Fingerprint
 from imgscore.workers.messages import RatingSource, RatingsRead, ReadRatings
-from tests.integration.engine.conftest import World, until_idle
+from tests.integration.engine.conftest import World, ask, until_idle
 from tests.support.rated_images import grade, label_in, move, xmp_of
 
 
@@ -100,3 +100,22 @@ def test_image_saved_and_moved_to_the_inbox_leaves_the_rating_of_its_present_cop
         move(engine, kept, path)
         grade(engine, path)
         assert grade(engine, copy) == 0.1
+
+
+@pytest.mark.parametrize("gap", [False, True], ids=["replaced", "deleted and written again"])
+def test_saved_image_with_a_command_label_and_its_first_rating_gets_the_rating(
+    rated: World, gap: bool
+) -> None:
+    path, new = rated.put("a.jpg", 0.5), rated.put("new.jpg", 0.6, "elsewhere")
+    sidecar = xmp_of(new, 5)
+    with rated.engine() as engine:
+        rated.settle(engine)
+        ask(engine, "label", label="1", files=[os.fspath(path)])
+        assert grade(engine, path) == 0.1
+        if gap:  # Some programs delete the old file before they write the new one.
+            path.unlink()
+            engine.indexer.hint(os.fsencode(path))
+            until_idle(engine)
+        new.replace(path)
+        sidecar.replace(path.with_name("a.jpg.xmp"))
+        assert grade(engine, path) == 0.9
