@@ -239,7 +239,7 @@ def test_undo_of_a_file_that_was_changed_or_deleted_leaves_it(inbox: Path) -> No
 def test_apply_to_a_folder_on_another_file_system_moves_nothing(
     inbox: Path, tmp_path: Path
 ) -> None:
-    other = Path("/dev/shm") / f"imgscore-test-{os.getpid()}"
+    other = Path("/dev/shm") / f"test-of-imgscore-{os.getpid()}"
     if not Path("/dev/shm").is_dir() or Path("/dev/shm").stat().st_dev == inbox.stat().st_dev:
         pytest.skip("cannot use a second file system in /dev/shm")
     text = paths.config_file().read_text()

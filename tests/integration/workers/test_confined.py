@@ -196,6 +196,10 @@ TASKS: dict[type[Any], Callable[[Files], Task]] = {
     queries.ReportQuery: report_query,
     queries.SearchQuery: lambda files: queries.SearchQuery(TASTE, "sun", 5, None, 0.0),
     queries.CheckStoreQuery: lambda files: queries.CheckStoreQuery(TASTE),
+    queries.PairsQuery: lambda files: queries.PairsQuery(
+        TASTE, [files.watch.inbox], None, 5, 2, []
+    ),
+    messages.ReadRatings: lambda files: messages.ReadRatings(os.fsencode(files.image)),
     messages.TryDevice: lambda files: messages.TryDevice(),
 }
 """A task of each type."""
