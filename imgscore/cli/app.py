@@ -104,9 +104,16 @@ def group(name: str, section: Section, text: str) -> typer.Typer:
     return commands
 
 
-def _checked_taste(name: str | None) -> str | None:
-    """Return the name of a taste. Raises UsageError if no taste can have this name."""
-    if name is not None and re.fullmatch(TASTE_PATTERN, name) is None:
+def _checked_taste(context: typer.Context, name: str | None) -> str | None:
+    """Return the name of a taste. Raises UsageError if no taste can have this name.
+
+    A completion of the shell checks nothing.
+    """
+    if (
+        name is not None
+        and not context.resilient_parsing
+        and re.fullmatch(TASTE_PATTERN, name) is None
+    ):
         raise UsageError(
             f"--taste {name}: a taste cannot have this name",
             "use letters, digits, '_', '-' and '.', for example: --taste memes",

@@ -326,6 +326,8 @@ class Engine:
             if error_type is None:
                 # A label whose image is not stored would teach nothing until the next scan.
                 self.indexer.commit_results()
+        except ImgscoreError as error:
+            logger.warning("the next scan reads the last images again: %s", error)
         finally:
             self.close()
 

@@ -64,4 +64,8 @@ def test_tray_at_login_shipped_files_are_valid() -> None:
 def _valid(*command: str) -> None:
     needs.program(command[0], "systemd desktop-file-utils")
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0 and not (done.stdout + done.stderr).strip(), done.stderr
+    # systemd-analyze also reports the faults of other units of the machine.
+    name = os.path.basename(command[-1])
+    reports = (done.stdout + done.stderr).splitlines()
+    about = [line for line in reports if name in line or command[0] != "systemd-analyze"]
+    assert done.returncode == 0 and not about, done.stderr
