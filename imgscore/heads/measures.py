@@ -248,7 +248,7 @@ def pair_quality(odds: Floats, comparisons: Ints, groups: Ints) -> PairQuality |
         return None
     same = comparisons[:, 2] > 0
     pairs = np.sort(groups[comparisons[:, :2]], axis=1)
-    _, pair = np.unique(pairs, axis=0, return_inverse=True)
+    pair = np.unique(pairs, axis=0, return_inverse=True)[1].reshape(-1)  # numpy 2.0: [n, 1]
     wins = np.where(same, 0.5, 1.0)
     loss = np.logaddexp(0, np.asarray(odds, np.float64)) - wins * np.asarray(odds, np.float64)
     right = correct(odds[~same])

@@ -215,7 +215,7 @@ def _compare_on_pairs(
     new_right, old_right = correct(new_odds), correct(old[better] - old[worse])
     gain = new_right - old_right
     pairs = np.sort(examples.all_groups[examples.comparisons[rows, :2]], axis=1)
-    _, pair = np.unique(pairs, axis=0, return_inverse=True)
+    pair = np.unique(pairs, axis=0, return_inverse=True)[1].reshape(-1)  # numpy 2.0: [n, 1]
     draws = [draw @ gain / draw.sum() for draw in resample(pair)]
     return Comparison(
         "new comparisons",
