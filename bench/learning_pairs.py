@@ -1,4 +1,4 @@
-"""How much labels, stars and comparisons teach the head: prints tables of LEARNING.md.
+"""Measure the learning from labels, stars and comparisons. Prints tables of LEARNING.md.
 
 `python bench/learning_pairs.py CACHE.npz TABLE [DRAWS [COUNTS]]`. TABLE is settings or answers.
 CACHE.npz is a file of learning_corpus.py. The first run computes the graph of all images, and

@@ -33,7 +33,7 @@ OTHERS = {
     "imgscore config show": ShownConfig,
     "error": ErrorLine,
 }
-"""What is printed with --json, but is not the response of a command."""
+"""The lines that --json prints and that are no response of a command."""
 
 
 def responses() -> dict[str, Any]:

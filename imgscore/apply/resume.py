@@ -9,7 +9,7 @@ from imgscore.apply.folders import Folders
 from imgscore.apply.run_log import Ended, LoggedMove, Run
 
 _NOT_THERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
-"""The errors that show that no file of ours is at a path."""
+"""These errors mean that a path contains none of the moved files."""
 
 
 def resume(run: Run, folders: Folders) -> None:

@@ -121,45 +121,35 @@ def _checked_taste(context: typer.Context, name: str | None) -> str | None:
     return name
 
 
+def _taste_option(text: str) -> Any:
+    """Return the option `--taste` of a command. `text`: its help text."""
+    return typer.Option(
+        "--taste", help=text, autocompletion=completions.tastes, callback=_checked_taste
+    )
+
+
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, one object per line.")]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")
 ]
 Taste = Annotated[
     str | None,
-    typer.Option(
-        "--taste",
-        help="Use this taste. Without it: the taste of the folder, or of the first folder in the "
-        "config.",
-        autocompletion=completions.tastes,
-        callback=_checked_taste,
+    _taste_option(
+        "Use this taste. Without it: the taste of the folder, or of the first folder in the config."
     ),
 ]
 OneTaste = Annotated[
     str | None,
-    typer.Option(
-        "--taste",
-        help="Use this taste. Needed if there are several tastes.",
-        autocompletion=completions.tastes,
-        callback=_checked_taste,
-    ),
+    _taste_option("Use this taste. Needed if there are several tastes."),
 ]
 Tastes = Annotated[
     str | None,
-    typer.Option(
-        "--taste",
-        help="Use only this taste. Without it: all tastes, one after the other.",
-        autocompletion=completions.tastes,
-        callback=_checked_taste,
-    ),
+    _taste_option("Use only this taste. Without it: all tastes, one after the other."),
 ]
 FileTaste = Annotated[
     str | None,
-    typer.Option(
-        "--taste",
-        help="Use this taste. Without it: the taste of the watched folder that contains the file.",
-        autocompletion=completions.tastes,
-        callback=_checked_taste,
+    _taste_option(
+        "Use this taste. Without it: the taste of the watched folder that contains the file."
     ),
 ]
 Thumbnails = Annotated[

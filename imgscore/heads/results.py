@@ -82,7 +82,7 @@ class Quality(msgspec.Struct, frozen=True):
 
 
 class PairQuality(msgspec.Struct, frozen=True):
-    """How well scores predict comparisons of two images, from heads that were trained without them.
+    """The quality of scores as predictions of comparisons that the head was not trained on.
 
     The heads were trained without the answer, without both images and their near-duplicates.
     """

@@ -8,8 +8,8 @@ from typing import Literal
 from imgscore.verbs.rate import State
 
 Result = Literal["written", "updated", "unchanged", "removed", "foreign", "absent"]
-"""What was done. "foreign": another program has rated the image, or has changed our rating, so
-nothing was done. "absent": there is no rating of ours to remove."""
+"""The change of a rating. "foreign": nothing was done, because another program has rated the image
+or has changed our rating. "absent": there is no rating of ours to remove."""
 
 _REMEDIES = {
     errno.ENOSPC: "free some disk space, then run the command again",

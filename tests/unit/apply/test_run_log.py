@@ -15,7 +15,7 @@ def move(name: str) -> Move:
 
 
 def read_back(logs: RunLogs) -> list[tuple[list[LoggedMove], set[int], bool]]:
-    """What the logs contain, newest run first."""
+    """Return the contents of the logs, newest run first."""
     return [(run.moves, run.settled, run.ended) for run in logs.newest_first()]
 
 

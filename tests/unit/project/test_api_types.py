@@ -29,7 +29,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def checked(text: str, folder: Path, cache: Path) -> str:
-    """What mypy says about a script."""
+    """Return the messages of mypy about a script."""
     script = folder / "script.py"
     script.write_text(text)
     config = folder / "mypy.ini"

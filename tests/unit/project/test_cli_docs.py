@@ -15,9 +15,10 @@ from tools import cli_docs, response_docs
 MANUALS = [path for path in cli_docs.pages() if path.suffix == ".1"]
 
 
-def test_generated_pages_are_current() -> None:
+@pytest.mark.parametrize("tool", ["cli_docs", "json_schemas"])
+def test_generated_pages_are_current(tool: str) -> None:
     done = subprocess.run(
-        [sys.executable, "tools/cli_docs.py", "--check"],
+        [sys.executable, f"tools/{tool}.py", "--check"],
         cwd=cli_docs.ROOT,
         capture_output=True,
         text=True,
