@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import msgspec
 
@@ -37,6 +37,16 @@ the daemon scans all folders before it accepts calls. This can take many seconds
 """
 RETRY_SECONDS = 0.05
 """The time between two tries to connect to the daemon or to lock the store, in seconds."""
+
+
+class Page(Protocol):
+    """A part of a long list. `after`: the place at which the next part begins; None at the end."""
+
+    @property
+    def after(self) -> object: ...
+
+
+PageT = TypeVar("PageT", bound=Page)
 
 
 def call(request: BaseRequest[R], *, daemon_only: bool = False) -> Iterator[Message[R]]:
@@ -146,6 +156,20 @@ class Session:
         """
         (row,) = self.rows(request)
         return row
+
+    def pages(self, request: BaseRequest[Any], page_type: type[PageT]) -> Iterator[PageT]:
+        """Yield the parts of a long list. Raises ImgscoreError if the verb fails.
+
+        `request`: its field `after` is the place at which a part begins. Each part is a request of
+        its own, so that a daemon can work between two of them.
+        """
+        while True:
+            page = self.ask(request)
+            assert isinstance(page, page_type)
+            yield page
+            if page.after is None:
+                return
+            request = msgspec.structs.replace(request, after=page.after)
 
     def rows(self, request: BaseRequest[R]) -> list[R]:
         """Call a verb, and return its rows. Raises ImgscoreError if the verb fails."""

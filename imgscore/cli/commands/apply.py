@@ -122,18 +122,9 @@ def _apply(request: verb.Request, counts: _Counts, *, dry_run: bool) -> Iterator
 
 
 def _pages(request: verb.Request) -> Iterator[verb.Page]:
-    """Yield the parts of the list of labelled files.
-
-    Each part is a request of its own, so that a daemon can work between two of them.
-    """
+    """Yield the parts of the list of labelled files."""
     with dispatch.Session() as session:
-        while True:
-            page = session.ask(request)
-            assert isinstance(page, verb.Page)
-            yield page
-            if page.after is None:
-                return
-            request = verb.Request(folder=request.folder, after=page.after)
+        yield from session.pages(request, verb.Page)
 
 
 def _moved_row(moved: Moved, *, dry_run: bool) -> Response:

@@ -126,7 +126,7 @@ def _write(
     kind: verb.Kind = "sidecar" if to_sidecars else "xattr"
     request = verb.Request("list", kind, by.value, folder)
     unfinished = _Unfinished(enabled=to_sidecars and not dry_run)
-    for page in _pages(session, request):
+    for page in session.pages(request, verb.Page):
         due: list[verb.DueRating] = []
         for image in page.images:
             if image.problem:
@@ -168,7 +168,7 @@ def _undo(
         seen: set[str] = set()
         unfinished = _Unfinished(enabled=to_sidecars and not dry_run)
         for action in _ACTIONS:
-            for page in _pages(session, verb.Request(action, kind, folder=folder)):
+            for page in session.pages(verb.Request(action, kind, folder=folder), verb.Page):
                 images = [image for image in page.images if image.path not in seen]
                 seen.update(image.path for image in images)
                 done: list[verb.WrittenFile] = []
@@ -207,17 +207,6 @@ class _Unfinished:
 
 
 _ACTIONS: tuple[Literal["written", "images"], ...] = ("written", "images")
-
-
-def _pages(session: dispatch.Session, request: verb.Request) -> Iterator[verb.Page]:
-    """Yield the parts of a list. Each part is a request of its own, so that a daemon can work."""
-    while True:
-        page = session.ask(request)
-        assert isinstance(page, verb.Page)
-        yield page
-        if page.after is None:
-            return
-        request = msgspec.structs.replace(request, after=page.after)
 
 
 def _log(
