@@ -9,8 +9,9 @@ function post(what, body, lane = "labels") {
       method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body),
       keepalive: lane === "labels", // the request also succeeds if the user closes the page at once
     });
-    const row = await response.json().catch(() => ({ error: `the server of the review answered ${response.status}` }));
-    if (!response.ok) throw new Error(row.error);
+    // An answer can be cut off: the review may end while it sends it.
+    const row = await response.json().catch(() => null);
+    if (!response.ok || !row) throw new Error(row?.error || `the server of the review answered ${response.status}`);
     return row;
   });
   lastRequest[lane] = answer.catch(() => {});

@@ -260,6 +260,25 @@ def test_compare_with_nothing_left_says_so(inbox: Path, page: "Page") -> None:
         expect(page.locator(".choice")).to_have_count(2)
 
 
+def test_compare_with_an_answer_that_is_cut_off_says_so(inbox: Path, page: "Page") -> None:
+    """A review that ends while it answers: the page keeps its number of answers."""
+    from playwright.sync_api import expect
+
+    tinted(inbox, 2)
+    assert imgscore("scan").code == 0
+    with reviewing() as url:
+        page.goto(url)
+        page.click("#tabs [value=compare]")
+        expect(page.locator(".choice")).to_have_count(2)
+        number = expect(page.locator("#answers"))
+        page.keyboard.press("ArrowLeft")
+        number.to_have_text("1 answer")
+        page.route("**/withdraw", lambda route: route.fulfill(status=200, body='{"cou'))
+        page.keyboard.press("u")
+        expect(page.locator("#status")).to_contain_text("Could not undo")
+        number.to_have_text("1 answer")
+
+
 def test_compare_page_is_accessible_and_nothing_moves(labelled_inbox: Path, page: "Page") -> None:
     from playwright.sync_api import expect
 
