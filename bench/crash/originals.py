@@ -407,7 +407,9 @@ class Model:
         self._note("copy", path, target)
         shutil.copy2(path, target)
         inode = self.files[path]
-        self.files[target] = Inode(inode.content, set(inode.accepted), inode.moved)
+        # A deleted copy that had this date looks as if it had been moved to the target.
+        known = self.seen.get((inode.content, path.stat().st_mtime_ns), set())
+        self.files[target] = Inode(inode.content, inode.accepted | known, inode.moved)
         self._busy.add(id(self.files[target]))
 
     def _rewrite(self, path: Path, date: int) -> None:
