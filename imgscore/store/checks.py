@@ -18,6 +18,7 @@ from imgscore.store import (
     comparisons,
     counts,
     failures,
+    groups,
     heads,
     journal,
     labels,
@@ -80,6 +81,7 @@ def iter_all(txn: Txn, file: Path) -> Iterator[Finding]:
         ("labels", _labels),
         ("comparisons", _comparisons),
         ("counts", _counts),
+        ("groups", _groups),
     ):
         yield _attempt(what, partial(check, txn))
     for embedder in vectors.embedders(txn):
@@ -228,6 +230,17 @@ def _counts(txn: Txn) -> Finding:
         if stored.get(key, 0) != computed.get(key, 0)
     ]
     return Finding("counts", len(stored), problems[:MAX_PROBLEMS])
+
+
+def _groups(txn: Txn) -> Finding:
+    """Check that the index of groups by digest has exactly one entry for each member of a group."""
+    indexed, count, problems = dict(groups.numbers(txn)), 0, []
+    for group in groups.iter_all(txn):
+        count += 1
+        if any(indexed.pop(member, None) != group.number for member in group.members):
+            problems.append(f"the index of group {group.number} lacks an image")
+    problems += [f"the index has {digest.hex()}, but its group lacks it" for digest in indexed]
+    return Finding("groups", count, problems[:MAX_PROBLEMS])
 
 
 def _vectors(txn: Txn, embedder: str) -> Finding:

@@ -35,6 +35,7 @@ TABLES = (
     "label_log", "labels", "originals", "journal", "heads", "scores", "names", "archive",
     "deletions", "counts", "dates", "foreign_dates", "shifts", "comparison_log", "comparisons",
     "ratings", "unread_ratings", "sidecars", "written_ratings",
+    "groups", "grouped",
 )  # fmt: skip
 
 Result = TypeVar("Result")

@@ -11,6 +11,7 @@ from imgscore.store import (
     checks,
     comparisons,
     failures,
+    groups,
     heads,
     journal,
     labels,
@@ -42,7 +43,7 @@ SEEN = Fingerprint(1, 2, 3, 4, 5)
 TABLES = (
     "sightings", "places", "failures", "traits", "vectors", "rows", "label_log", "labels",
     "originals", "journal", "heads", "scores", "archive", "deletions", "counts", "comparison_log",
-    "comparisons",
+    "comparisons", "groups",
 )  # fmt: skip
 
 
@@ -60,6 +61,9 @@ def fill(txn: Txn) -> None:
     heads.record(txn, HeadRecord("1", "default", "x", 1, 1, 1, True, {}))
     scores.record(txn, "default", "1", scores.pack(DIGEST, 0.5, 0.1))
     unwatched_files.record(txn, b"/elsewhere/c.png", UnwatchedFile(SEEN, DIGEST))
+    groups.replace(
+        txn, [DIGEST], [groups.NewGroup("bursts", (DIGEST, DIGEST[::-1]), "They are alike.")]
+    )
     trashed_files.record(txn, TrashedFile(b"/trash/d.png", SEEN, DIGEST, path, b"/trash"))
 
 

@@ -1,0 +1,155 @@
+"""The groups of images of one moment or one motif, by number, with an index by digest.
+
+A group depends only on the content of its images. It also contains images that have been deleted
+since, because their files may come back. A reader leaves out the images that are not in its
+folders; fewer than two images are no group. Copies with equal bytes have no record here: their
+sightings have equal digests.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Literal, NamedTuple, get_args
+
+import msgspec
+
+from imgscore.store.schema import DIGEST_SIZE, pack
+from imgscore.store.transaction import Txn
+
+Kind = Literal["near-duplicates", "bursts"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+MIN_MEMBERS = 2
+"""The smallest number of images of a group."""
+# The number of bytes of the number of a group.
+_NUMBER = 8
+
+
+class Group(NamedTuple):
+    """A group. An image is in at most one group.
+
+    `number`: the number of the group. It stays the same when images are added to the group.
+    `members`: the digests of the images, the central image first: each other image is similar to
+    this image. `why`: one sentence about what the images have in common.
+    """
+
+    number: int
+    kind: Kind
+    members: tuple[bytes, ...]
+    why: str
+
+
+class NewGroup(NamedTuple):
+    """A group that has no number yet. The fields are those of `Group`."""
+
+    kind: Kind
+    members: tuple[bytes, ...]
+    why: str
+
+
+class _Record(msgspec.Struct, array_like=True, frozen=True):
+    kind: Kind
+    members: bytes
+    why: str
+
+
+_decoder = msgspec.msgpack.Decoder(_Record)
+
+
+def of(txn: Txn, digest: bytes) -> Group | None:
+    """Return the group that contains an image, or None."""
+    number = txn.table("grouped").get(digest)
+    return None if number is None else find(txn, int.from_bytes(number, "big"))
+
+
+def find(txn: Txn, number: int) -> Group | None:
+    """Return the group with this number, or None."""
+    value = txn.table("groups").get(number.to_bytes(_NUMBER, "big"))
+    return None if value is None else _group(number, value)
+
+
+def iter_all(txn: Txn) -> Iterator[Group]:
+    """Yield all groups, in the order of their numbers."""
+    for key, value in txn.table("groups").scan():
+        yield _group(int.from_bytes(key, "big"), value)
+
+
+def numbers(txn: Txn) -> Iterator[tuple[bytes, int]]:
+    """Yield (digest, number of its group) for each image that is in a group, sorted by digest.
+
+    This takes less time than `iter_all`, because no group is decoded.
+    """
+    for digest, number in txn.table("grouped").scan():
+        yield digest, int.from_bytes(number, "big")
+
+
+def count(txn: Txn) -> int:
+    """Return the number of groups."""
+    return len(txn.table("groups"))
+
+
+def replace(txn: Txn, digests: Iterable[bytes], groups: Iterable[NewGroup]) -> set[bytes]:
+    """Replace the groups of some images. Return the images whose group has changed.
+
+    `digests`: the images that leave their groups. `groups`: their new groups; all members are in
+    `digests`, and no image is in two groups. The other members of an old group stay together. A new
+    group gets the number of an old group with which it shares an image, if there is one.
+    """
+    leaving = set(digests)
+    wanted = [group for group in groups if len(group.members) >= MIN_MEMBERS]
+    found = (of(txn, digest) for digest in leaving)
+    old = {group.number: group for group in found if group is not None}
+    for group in old.values():
+        rest = tuple(member for member in group.members if member not in leaving)
+        if len(rest) >= MIN_MEMBERS:
+            wanted.append(NewGroup(group.kind, rest, group.why))
+    before = {member: group for group in old.values() for member in group.members}
+    after = {member: new for new in wanted for member in new.members}
+    unused = set(old)
+    numbered = [(_number_for(new, before, unused), new) for new in wanted]
+    for number, new in numbered:
+        if number == 0:
+            _write(txn, txn.table("groups").last_number() + 1, new)
+        elif old[number] != (number, *new):
+            _write(txn, number, new)
+    for number in unused:
+        txn.table("groups").delete(number.to_bytes(_NUMBER, "big"))
+    for digest in before.keys() - after.keys():
+        txn.table("grouped").delete(digest)
+    return {
+        digest
+        for digest in before.keys() | after.keys()
+        if _content(before.get(digest)) != _content(after.get(digest))
+    }
+
+
+def clear(txn: Txn) -> None:
+    """Delete all groups."""
+    txn.table("groups").delete_all(b"")
+    txn.table("grouped").delete_all(b"")
+
+
+def _number_for(group: NewGroup, before: dict[bytes, Group], unused: set[int]) -> int:
+    """Return the number of an old group for a new group, and remove it from `unused`. 0: none."""
+    for member in group.members:
+        if member in before and before[member].number in unused:
+            unused.remove(before[member].number)
+            return before[member].number
+    return 0
+
+
+def _content(group: Group | NewGroup | None) -> tuple[Kind, frozenset[bytes]] | None:
+    return None if group is None else (group.kind, frozenset(group.members))
+
+
+def _write(txn: Txn, number: int, group: NewGroup) -> None:
+    key = number.to_bytes(_NUMBER, "big")
+    txn.table("groups").put(key, pack(_Record(group.kind, b"".join(group.members), group.why)))
+    for member in group.members:
+        txn.table("grouped").put(member, key)
+
+
+def _group(number: int, value: bytes) -> Group:
+    record = _decoder.decode(value)
+    members = tuple(
+        record.members[start : start + DIGEST_SIZE]
+        for start in range(0, len(record.members), DIGEST_SIZE)
+    )
+    return Group(number, record.kind, members, record.why)
