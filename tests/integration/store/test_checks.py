@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from imgscore.groups.best import Quality
 from imgscore.images.traits import Traits
 from imgscore.store import (
     checks,
@@ -16,6 +17,7 @@ from imgscore.store import (
     journal,
     labels,
     originals,
+    qualities,
     scores,
     sightings,
     traits,
@@ -24,6 +26,7 @@ from imgscore.store import (
     vectors,
 )
 from imgscore.store.comparisons import ComparisonEvent
+from imgscore.store.qualities import QualityRecord
 from imgscore.store.schema import (
     Failure,
     Fingerprint,
@@ -43,7 +46,7 @@ SEEN = Fingerprint(1, 2, 3, 4, 5)
 TABLES = (
     "sightings", "places", "failures", "traits", "vectors", "rows", "label_log", "labels",
     "originals", "journal", "heads", "scores", "archive", "deletions", "counts", "comparison_log",
-    "comparisons", "groups",
+    "comparisons", "groups", "qualities",
 )  # fmt: skip
 
 
@@ -53,6 +56,7 @@ def fill(txn: Txn) -> None:
     sightings.record(txn, Sighting(path, SEEN, DIGEST, b"/inbox", "inbox"))
     failures.record(txn, Failure(b"/inbox/b.png", SEEN, b"", "why", "what to do", 1))
     traits.record(txn, DIGEST, Traits(width=1, height=1, format="PNG", bytes_per_pixel=1.0))
+    qualities.record(txn, DIGEST, QualityRecord(1, Quality(pixels=1, bytes=1, detail=2.0)))
     vectors.append(txn, "x", [(DIGEST, b"abcd"), (DIGEST[::-1], b"efgh")])
     labels.append(txn, LabelEvent(1, "default", DIGEST, "keep", "place", path))
     comparisons.append(txn, ComparisonEvent(1, "default", DIGEST, DIGEST[::-1], "first", "cli"))

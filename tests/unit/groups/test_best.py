@@ -1,0 +1,72 @@
+"""The order of the images of one group, the best image first."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from imgscore.groups.best import Quality, best_first
+
+SHARP = Quality(
+    pixels=12_000_000,
+    bytes=4_000_000,
+    sharpness=2.0,
+    detail=2e7,
+    noise=1.0,
+    blocking=0.0,
+    compression=92,
+    highlights=0.0,
+    shadows=0.0,
+)
+shares = st.none() | st.floats(0, 1)
+qualities = st.builds(
+    Quality,
+    pixels=st.none() | st.integers(1, 10**9),
+    bytes=st.none() | st.integers(1, 10**9),
+    sharpness=st.none() | st.floats(0, 10),
+    detail=st.none() | st.floats(0, 1e10),
+    noise=st.none() | st.floats(0, 255),
+    blocking=shares,
+    compression=st.none() | st.integers(1, 100),
+    highlights=shares,
+    shadows=shares,
+)
+
+
+def test_best_first_without_members_is_empty() -> None:
+    assert best_first([]) == []
+
+
+def test_best_first_of_equal_images_keeps_their_sequence() -> None:
+    assert best_first([SHARP] * 3) == [0, 1, 2]
+    assert best_first([Quality()] * 3) == [0, 1, 2]
+
+
+def test_best_first_with_a_blurred_image_puts_it_last() -> None:
+    assert best_first([SHARP._replace(detail=8e6, sharpness=0.8, bytes=2_000_000), SHARP]) == [1, 0]
+
+
+def test_best_first_with_a_noisy_image_puts_it_last_though_its_file_is_larger() -> None:
+    assert best_first([SHARP._replace(noise=12.0, detail=1.2e7, bytes=9_000_000), SHARP]) == [1, 0]
+
+
+def test_best_first_with_an_enlarged_copy_puts_it_last() -> None:
+    enlarged = SHARP._replace(pixels=48_000_000, bytes=9_000_000, sharpness=0.2, detail=1.1e7)
+    assert best_first([enlarged, SHARP]) == [1, 0]
+
+
+def test_best_first_before_the_measurement_prefers_more_pixels_then_bytes() -> None:
+    small = Quality(pixels=3_000_000, bytes=900_000)
+    large = Quality(pixels=12_000_000, bytes=900_000)
+    assert best_first([small, large, large._replace(bytes=3_000_000)]) == [2, 1, 0]
+
+
+def test_best_first_puts_an_unmeasured_image_between_a_sharp_and_a_blurred_one() -> None:
+    unmeasured = Quality(pixels=SHARP.pixels, bytes=SHARP.bytes)
+    blurred = SHARP._replace(detail=4e6, sharpness=0.4)
+    assert best_first([blurred, unmeasured, SHARP]) == [2, 1, 0]
+
+
+@given(st.lists(qualities, max_size=8))
+def test_best_first_of_any_members_is_an_order_of_all(members: list[Quality]) -> None:
+    order = best_first(members)
+    assert sorted(order) == list(range(len(members)))
+    assert order == best_first(members)
