@@ -1,6 +1,6 @@
 """The rule that a RAW file and the JPEG files with the same name share their labels."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
@@ -24,15 +24,9 @@ def append_label(txn: Txn, event: LabelEvent, *, share: bool, beside: Iterable[b
     number = labels.append(txn, event)
     if not share:
         return number
-    paths = {
-        event.path,
-        *beside,
-        *(sighting.path for sighting in sightings.of_digest(txn, event.digest)),
-    }
     digests = {
         sibling.digest
-        for path in paths
-        for sibling in present_siblings(txn, path)
+        for sibling in siblings_of(txn, event.digest, (event.path, *beside))
         if _shares(txn, event, sibling)
     }
     for digest in sorted(digests - {event.digest}):
@@ -40,6 +34,17 @@ def append_label(txn: Txn, event: LabelEvent, *, share: bool, beside: Iterable[b
         if (current.grade if current else None) != event.grade:
             labels.append(txn, msgspec.structs.replace(event, digest=digest))
     return number
+
+
+def siblings_of(txn: Txn, digest: bytes, paths: Iterable[bytes] = ()) -> Iterator[Sighting]:
+    """Yield the sightings of the RAW and JPEG files that have the name of an image.
+
+    They are in the folder of a known copy of the image, or in the folder of one of `paths`. The
+    image itself may be among them.
+    """
+    copies = {*paths, *(sighting.path for sighting in sightings.of_digest(txn, digest))}
+    for path in copies:
+        yield from present_siblings(txn, path)
 
 
 def _shares(txn: Txn, event: LabelEvent, sibling: Sighting) -> bool:

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from imgscore.verbs.base import Steps
 
 _NOT_VERBS = frozenset(
-    {"argument_checks", "base", "first_order", "folder_images", "queries", "ratings", "registry"}
-    | {"tastes"}
+    {"argument_checks", "base", "first_order", "folder_images", "group_labels", "queries"}
+    | {"ratings", "registry", "tastes"}
 )
 _RESTART = "imgscore stop, then imgscore start"
 

@@ -1,6 +1,6 @@
-"""The verb `review`: set or undo the label of an image on the review page.
+"""The verb `review`: set or undo the label of an image, or of a group, on the review page.
 
-The request names the image by its digest. No image file is read. The image gets the label even if
+The request names an image by its digest. No image file is read. The image gets the label even if
 another image is at its path now.
 """
 
@@ -8,22 +8,26 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import msgspec
 
 from imgscore.config import TasteName
 from imgscore.errors import ImgscoreError, UsageError
 from imgscore.grades import GradeText, parse
-from imgscore.messages import BaseRequest, Number, PathText, Result, Sha256Text
+from imgscore.messages import MAX_ITEMS, BaseRequest, Number, PathText, Result, Sha256Text
 from imgscore.store import labels
 from imgscore.store.schema import DIGEST_SIZE, LabelEvent, stored_grade
 from imgscore.verbs.base import Steps, display_path
+from imgscore.verbs.group_labels import keep_and_trash, undo_together
 
 if TYPE_CHECKING:
     from imgscore.engine.engine import Engine
+    from imgscore.engine.group_labels import Member
     from imgscore.store.transaction import Txn
+
+DIGEST_PATTERN = "^[0-9a-f]{64}$"
 
 
 class Response(msgspec.Struct):
@@ -45,22 +49,54 @@ class Response(msgspec.Struct):
     """the grade of the label, from 0 (trash) to 1 (keep); null if the image has no label"""
 
 
+class GroupImage(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """An image of a group. `path`: its path when the page was made."""
+
+    sha256: Annotated[str, msgspec.Meta(pattern=DIGEST_PATTERN)]
+    path: PathText
+
+
+GroupImages = Annotated[tuple[GroupImage, ...], msgspec.Meta(max_length=MAX_ITEMS)]
+
+
+class GroupAct(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """One act on the images of a group.
+
+    `keep`, `trash`: the images that get these labels. A label with this name stays: 4 stars are a
+    label keep. If a RAW or its JPEG is in `keep`, both get the label keep. `undo`: the numbers of
+    the labels to undo. An act has either images or numbers.
+    """
+
+    keep: GroupImages = ()
+    trash: GroupImages = ()
+    undo: Annotated[tuple[Number, ...], msgspec.Meta(max_length=MAX_ITEMS)] = ()
+
+
 class Request(BaseRequest[Response]):
     """`path`: the path of the image when the page was made.
 
-    The request has either `label` or `undo`. `label`: the label to set, as a word or as stars.
-    `undo`: the number of the label to undo. If a later label has replaced it, nothing is undone.
+    The request has either `label`, `undo` or `group`. `label`: the label to set, as a word or as
+    stars. `undo`: the number of the label to undo. If a later label has replaced it, nothing is
+    undone. `group`: an act on several images; the request then has no `sha256`.
     """
 
-    sha256: Sha256Text
-    path: PathText
     taste: TasteName
+    sha256: Sha256Text = ""
+    path: PathText = ""
     label: GradeText | None = None
     undo: Number | None = None
+    group: GroupAct | None = None
 
 
 def run(engine: Engine, request: Request) -> Steps[Response]:
-    """Set or undo a label, and yield one Response."""
+    """Set or undo a label, and yield one Response; or one for each image of a group."""
+    if request.group is not None:
+        if request.sha256 or request.label is not None or request.undo is not None:
+            raise UsageError(
+                "review: give the argument group alone, with the taste", "see: imgscore review -h"
+            )
+        yield from map(Result, _act(engine, request.taste, request.group))
+        return
     try:
         digest = bytes.fromhex(request.sha256)
     except ValueError:
@@ -94,6 +130,52 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
             grade=event.grade,
         )
     )
+
+
+def _act(engine: Engine, taste: str, act: GroupAct) -> list[Response]:
+    """Label the images of a group, or undo these labels. Return a row for each image."""
+    if bool(act.undo) == bool(act.keep or act.trash):
+        raise UsageError(
+            "review: a group needs images or numbers to undo, not both", "see: imgscore review -h"
+        )
+    if act.undo:
+        undone, later = undo_together(engine, taste, act.undo)
+        rows = _rows(engine, taste, (((event.digest, event.path), None) for event in undone))
+        kept = _rows(engine, taste, (((event.digest, event.path), None) for event in later))
+        for row in kept:
+            row.error = f"{row.path} has a later label; see: imgscore history"
+        return [*rows, *kept]
+    labelled = keep_and_trash(engine, taste, _members(act.keep), _members(act.trash))
+    return _rows(engine, taste, labelled.items())
+
+
+def _members(images: Iterable[GroupImage]) -> list[Member]:
+    from imgscore.engine.group_labels import Member
+
+    return [Member(bytes.fromhex(image.sha256), os.fsencode(image.path)) for image in images]
+
+
+def _rows(
+    engine: Engine, taste: str, images: Iterable[tuple[tuple[bytes, bytes], int | None]]
+) -> list[Response]:
+    """Return the present label of each ((digest, path), number of its event)."""
+    head = engine.ctx.head(taste) or None
+    rows: list[Response] = []
+    with engine.ctx.store.read() as txn:
+        for (digest, path), number in images:
+            current = labels.current(txn, taste, digest)
+            rows.append(
+                Response(
+                    path=display_path(path),
+                    sha256=digest.hex(),
+                    label=current.label if current else None,
+                    head=head,
+                    error=None,
+                    number=number,
+                    grade=current.grade if current else None,
+                )
+            )
+    return rows
 
 
 class _Outcome(NamedTuple):

@@ -265,10 +265,11 @@ def _last_labels(txn: Txn) -> list[tuple[int, LabelEvent]]:
     """Return the newest label event that is not undone yet, and the events logged together with it.
 
     The result contains (number, event) pairs, newest first. Events are logged together for the
-    RAW and JPEG files of one photo, and for the rows of an imported table. All events of a mass
-    change also belong together. An undo logs one event with the source "undo" for each event that
-    it undoes. For each event with this source, this function therefore skips one older event. An
-    event with the source "rewrite" is never undone: the image of this event no longer exists.
+    RAW and JPEG files of one photo, for the rows of an imported table, and for the images of groups
+    that one command labelled. All events of a mass change also belong together. An undo logs one
+    event with the source "undo" for each event that it undoes. For each event with this source,
+    this function therefore skips one older event. An event with the source "rewrite" is never
+    undone: the image of this event no longer exists.
     """
     from imgscore.store import labels, mass_changes
 
@@ -290,6 +291,12 @@ def _last_labels(txn: Txn) -> list[tuple[int, LabelEvent]]:
 
 
 def _is_together(event: LabelEvent, last: LabelEvent) -> bool:
+    """Return whether two label events were logged together.
+
+    A command gives all of its labels one time if they are one act.
+    """
+    if event.source == last.source == "cli":
+        return event.time_ns == last.time_ns
     return (event.time_ns, event.taste, event.path) == (last.time_ns, last.taste, last.path)
 
 

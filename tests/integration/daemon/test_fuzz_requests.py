@@ -87,7 +87,11 @@ CHOICES: dict[str, list[dict[str, Any]]] = {
     "undo": [{"what": "label"}, {"what": "order", "dry_run": True}],
     "db": [{"action": "drop"}, {"action": "check"}],
     "label": [{"label": "keep"}, {"label": "clear"}],
-    "review": [{"taste": "default", "label": "keep", "path": "/a", "sha256": "0" * 64}],
+    "review": [
+        {"taste": "default", "label": "keep", "path": "/a", "sha256": "0" * 64},
+        {"taste": "default", "group": {"keep": [{"sha256": "0" * 64, "path": "/a"}]}},
+        {"taste": "default", "group": {"undo": [1]}},
+    ],
 }
 
 
@@ -150,6 +154,8 @@ BEYOND = [
     ("heads", {"action": "import", "file": "/\ud800"}),
     ("db", {"action": "drop", "embedder": "e" * 5000}),
     ("review", {"taste": "default", "path": "/a", "sha256": "0" * 64, "undo": 2**64}),
+    ("review", {"taste": "default", "group": {"undo": [2**64]}}),
+    ("review", {"taste": "default", "group": {"keep": [{"sha256": "0" * 63, "path": "/a"}]}}),
 ]  # fmt: skip
 
 
