@@ -1,0 +1,77 @@
+"""The groups with the images that are on disk now, the best image of each group first.
+
+Every reader that shows or uses the best image of a group reads it here, so that all agree.
+"""
+
+from collections.abc import Collection, Iterator
+from typing import NamedTuple
+
+from imgscore.groups.best import Quality, best_first
+from imgscore.store import groups, qualities, sightings, traits
+from imgscore.store.groups import MIN_MEMBERS, Group, Kind
+from imgscore.store.transaction import Txn
+from imgscore.watches import within
+
+
+class PresentMember(NamedTuple):
+    """An image of a group. `paths`: the paths at which it is now, sorted; at least one."""
+
+    digest: bytes
+    paths: tuple[bytes, ...]
+    quality: Quality
+
+
+class PresentGroup(NamedTuple):
+    """A group with at least two images that are on disk. `members`: the best image first."""
+
+    number: int
+    kind: Kind
+    why: str
+    members: tuple[PresentMember, ...]
+
+
+def present_groups(
+    txn: Txn, inboxes: Collection[bytes], folder: bytes | None = None, kind: Kind | None = None
+) -> Iterator[PresentGroup]:
+    """Yield the groups of images in the watches of `inboxes`, in the order of their numbers.
+
+    `folder`: use only the images in this folder or below it. `kind`: yield only this kind.
+    """
+    for group in groups.iter_all(txn):
+        if kind is None or group.kind == kind:
+            present = present_group(txn, group, inboxes, folder)
+            if present is not None:
+                yield present
+
+
+def present_group(
+    txn: Txn, group: Group, inboxes: Collection[bytes], folder: bytes | None = None
+) -> PresentGroup | None:
+    """Return a group with its images in the watches of `inboxes`.
+
+    Return None if fewer than two of its images are there. For `folder`, see `present_groups`.
+    """
+    members: list[PresentMember] = []
+    for digest in group.members:
+        copies = [
+            sighting
+            for sighting in sightings.of_digest(txn, digest)
+            if not sighting.gone_ns
+            and sighting.inbox in inboxes
+            and (folder is None or within(sighting.path, folder))
+        ]
+        if copies:
+            paths = tuple(sorted(sighting.path for sighting in copies))
+            quality = qualities.of(txn, digest) or _unmeasured(txn, digest, copies[0].seen.size)
+            members.append(PresentMember(digest, paths, quality))
+    if len(members) < MIN_MEMBERS:
+        return None
+    ranks = best_first([member.quality for member in members])
+    return PresentGroup(group.number, group.kind, group.why, tuple(members[at] for at in ranks))
+
+
+def _unmeasured(txn: Txn, digest: bytes, size: int) -> Quality:
+    """Return the facts of an image that are known although it was not measured."""
+    known = traits.get(txn, digest)
+    pixels = known.width * known.height if known is not None else 0
+    return Quality(pixels=pixels or None, bytes=size)
