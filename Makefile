@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ENGINE ?= $(firstword $(notdir $(shell command -v podman docker)) podman)
 
-.PHONY: run test test-all lint test-lowest test-newest model bench bench-learning bench-real crash bench-check \
+.PHONY: run test test-all lint lint-page test-lowest test-newest model bench bench-learning bench-real crash bench-check \
   docs manual package container deb sbom release check-tag clean
 run: .venv/installed
 ifdef INBOX
@@ -29,10 +29,16 @@ lint: .venv/installed-dev
 	$(BIN)/mypy contrib
 	$(BIN)/lint-imports
 
+# Check the types of the page's scripts, and lint them. Needs Node 20.19 or newer, with npm.
+lint-page: tools/js/node_modules/.package-lock.json
+	tools/js/node_modules/.bin/tsc --project tools/js
+	tools/js/node_modules/.bin/eslint --config tools/js/eslint.config.js imgscore/report
+
 docs: .venv/installed-dev
 	$(BIN)/python tools/cli_docs.py
 	$(BIN)/python tools/json_schemas.py
 	$(BIN)/python tools/config_docs.py
+	$(BIN)/python tools/page_types.py
 
 manual: .venv/installed-dev
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[docs]'
@@ -108,6 +114,10 @@ bench-check: .venv/installed-dev
 # The format of docker has a health check; podman's own has none.
 container:
 	$(ENGINE) build $(if $(filter podman,$(ENGINE)),--format docker) --file packaging/container/Containerfile --tag imgscore $(if $(BASE),--build-arg BASE=$(BASE)) .
+
+tools/js/node_modules/.package-lock.json: tools/js/package-lock.json
+	cd tools/js && npm ci --silent
+	@touch $@
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv

@@ -1,16 +1,29 @@
 // The tab Compare: two or four images side by side, and one key for each answer. Used in a review only.
 
+import { images, originalOf, page, printable, thumbnailOf } from "./data.js";
+import { $, $button, announce, make } from "./elements.js";
+import { messageOf, post } from "./server.js";
+
+/** @typedef {import("./data.js").Image} Image */
+/** @typedef {number | "same" | "skip"} Choice the number of the best image, or another answer */
+/** @typedef {{ first: string, second: string, answer: string }} Answer about a pair of sha256 */
+
 // Fetch more pairs when fewer than this number wait: the choice of pairs can take some seconds.
 const MIN_QUEUE = 8;
 
 // How many waiting pairs have their images loaded in advance.
 const PRELOADED = 3;
 
-const compare = {
+export const compare = {
+  /** @type {Proposal[]} */
   queue: [],
+  /** @type {Proposal | null} */
   current: null,
-  answered: [], // for undo: [{ proposal, numbers: a promise of the numbers in the log }]
-  unsent: new Set(), // proposals whose answer is not stored yet
+  /** @type {{ proposal: Proposal, numbers: Promise<number[]> }[]} for undo; numbers in the log */
+  answered: [],
+  /** @type {Set<Proposal>} proposals whose answer is not stored yet */
+  unsent: new Set(),
+  /** @type {Promise<import("./types").Proposals> | null} */
   fetching: null,
   problem: "",
   size: 2,
@@ -18,9 +31,11 @@ const compare = {
   // Show the tab. After a new order, the images have other numbers.
   begin() {
     const bySha256 = new Map(images.map((image) => [image.sha256, image]));
-    const renewed = (proposal) => {
-      proposal.images = proposal.images.map((image) => bySha256.get(image.sha256));
-      return proposal.images.every(Boolean);
+    const renewed = (/** @type {Proposal} */ proposal) => {
+      const now = proposal.images.map((image) => bySha256.get(image.sha256)).filter((image) => image !== undefined);
+      const isComplete = now.length === proposal.images.length;
+      if (isComplete) proposal.images = now;
+      return isComplete;
     };
     this.queue = this.queue.filter(renewed);
     this.answered = this.answered.filter(({ proposal }) => renewed(proposal));
@@ -31,12 +46,15 @@ const compare = {
     $("choices").focus({ preventScroll: true }); // not a button: the space bar skips
   },
 
-  // Fetch pairs if few wait, and show the first one if none is shown.
+  /**
+   * Fetch pairs if few wait, and show the first one if none is shown.
+   * @returns {Promise<void>}
+   */
   async fill() {
     if (!this.current && this.queue.length) this.next();
     if (this.fetching || this.queue.length >= MIN_QUEUE || this.problem) return;
     const size = this.size;
-    const known = [this.current, ...this.queue, ...this.unsent].filter(Boolean);
+    const known = [this.current, ...this.queue, ...this.unsent].filter((proposal) => proposal !== null);
     const exclude = known.flatMap((proposal) => pairsOf(proposal.images)).map((pair) => pair.map((image) => image.sha256));
     this.fetching = post("pairs", { size, exclude }, "pairs");
     try {
@@ -46,13 +64,12 @@ const compare = {
         if (!numbers.length) this.problem = error || "There is nothing left to compare.";
       }
     } catch (error) {
-      this.problem = `Could not choose images: ${error.message}`;
+      this.problem = `Could not choose images: ${messageOf(error)}`;
     }
     this.fetching = null;
-    if (size !== this.size) return this.fill();
-    if (!this.current) this.next();
+    if (size !== this.size) await this.fill();
+    else if (!this.current) this.next();
     else this.preload();
-    return null;
   },
 
   next() {
@@ -67,37 +84,45 @@ const compare = {
   draw() {
     const { current } = this;
     const choices = $("choices");
-    choices.dataset.size = current ? current.images.length : this.size;
+    choices.dataset.size = String(current ? current.images.length : this.size);
     if (current) {
       choices.replaceChildren(...current.images.map((image, at) => this.choice(current, image, at)));
     } else {
       choices.replaceChildren(make("p", { class: "empty" }, this.problem || "Choosing images …"));
     }
     $("why").textContent = current?.why || "";
-    for (const id of ["same", "skip-pair"]) $(id).disabled = !current;
+    for (const id of ["same", "skip-pair"]) $button(id).disabled = !current;
     this.count();
     this.preload();
   },
 
   // Show the number of answers. This changes no button that the user may be about to press.
   count() {
-    $("undo-answer").disabled = !this.answered.length;
+    $button("undo-answer").disabled = !this.answered.length;
     $("hint-choice").textContent = (this.current?.images.length || this.size) === 2 ? "← →" : "1 … 4";
     $("four").setAttribute("aria-pressed", String(this.size === 4));
     $("answers").setAttribute("aria-busy", String(this.unsent.size > 0));
     $("answers").textContent = `${page.answers.toLocaleString("en")} ${page.answers === 1 ? "answer" : "answers"}`;
   },
 
+  /**
+   * @param {Proposal} proposal
+   * @param {Image} image
+   * @param {number} at
+   */
   choice(proposal, image, at) {
     const key = proposal.images.length === 2 ? ["←", "→"][at] : String(at + 1);
     return make("button", {
       type: "button", class: "choice", "aria-label": `Image ${at + 1} is better: ${printable(image.name)}`,
       // The second click of a double click would answer for the next images.
-      onclick: (event) => { if (event.detail < 2) this.answer(at, event.detail > 0); },
+      onclick: (/** @type {MouseEvent} */ event) => { if (event.detail < 2) this.answer(at, event.detail > 0); },
     }, proposal.load()[at], make("kbd", {}, key));
   },
 
-  // Record an answer: the number of the best image, "same" or "skip". Show the next images at once.
+  /**
+   * Record an answer, and show the next images at once.
+   * @param {Choice} value
+   */
   answer(value, byPointer = true) {
     const proposal = this.current;
     if (!proposal) return;
@@ -108,9 +133,13 @@ const compare = {
     this.next();
     this.fill();
     if (byPointer) $("choices").focus({ preventScroll: true });
-    else $("choices").children[value]?.focus?.();
+    else $("choices").querySelectorAll("button")[Number(value)]?.focus();
   },
 
+  /**
+   * @param {Proposal} proposal
+   * @param {Answer[]} answers
+   */
   async send(proposal, answers) {
     this.unsent.add(proposal);
     try {
@@ -121,7 +150,7 @@ const compare = {
       this.answered = this.answered.filter((entry) => entry.proposal !== proposal);
       this.queue.unshift(proposal);
       page.answers -= answers.filter(({ answer }) => answer !== "skip").length;
-      announce(`Could not record the answer: ${error.message}. Is the review still running?`);
+      announce(`Could not record the answer: ${messageOf(error)}. Is the review still running?`);
       return [];
     } finally {
       this.unsent.delete(proposal);
@@ -142,7 +171,7 @@ const compare = {
       if (numbers.length) page.answers = (await post("withdraw", { numbers })).count;
       announce("Undone: you can answer again.");
     } catch (error) {
-      announce(`Could not undo: ${error.message}`);
+      announce(`Could not undo: ${messageOf(error)}`);
     }
     this.count();
     return null;
@@ -158,13 +187,15 @@ const compare = {
     this.fill();
   },
 
+  /** @param {KeyboardEvent} event */
   key(event) {
     const count = this.current?.images.length;
+    /** @type {Record<string, () => unknown>} */
     const actions = {
       s: () => this.answer("same"), " ": () => this.answer("skip"), u: () => this.undo(), f: () => this.resize(),
     };
     if (count === 2) {
-      const [first, second] = $("choices").children; // a narrow window shows them one above the other
+      const [first, second] = $("choices").querySelectorAll("button"); // a narrow window shows them one above the other
       const arrows = first.offsetTop === second.offsetTop ? ["ArrowLeft", "ArrowRight"] : ["ArrowUp", "ArrowDown"];
       for (const names of [["ArrowLeft", "ArrowRight"], arrows]) names.forEach((name, at) => { actions[name] = () => this.answer(at); });
     }
@@ -186,9 +217,14 @@ const compare = {
 // Images to compare. Their elements are made once, so that images that were loaded in advance are
 // shown without a delay.
 class Proposal {
+  /**
+   * @param {Image[]} list
+   * @param {string} why
+   */
   constructor(list, why) {
     this.images = list;
     this.why = why;
+    /** @type {HTMLElement[] | null} */
     this.elements = null;
   }
 
@@ -206,14 +242,22 @@ class Proposal {
   }
 }
 
-// All pairs of a list of images.
+/**
+ * All pairs of a list of images.
+ * @param {Image[]} list
+ */
 const pairsOf = (list) => list.flatMap((first, at) => list.slice(at + 1).map((second) => [first, second]));
 
-// The answers about pairs that follow from one choice. `value`: the number of the best image, "same" or "skip".
+/**
+ * The answers about pairs that follow from one choice.
+ * @param {Image[]} list
+ * @param {Choice} value
+ * @returns {Answer[]}
+ */
 function answersOf(list, value) {
-  const say = (first, second, answer) => ({ first: first.sha256, second: second.sha256, answer });
-  const [best, ...others] = value === "same" ? list : [list[value], ...list.filter((_, at) => at !== value)];
+  const say = (/** @type {Image} */ first, /** @type {Image} */ second, /** @type {string} */ answer) => ({ first: first.sha256, second: second.sha256, answer });
   if (value === "skip") return [...Array(list.length / 2).keys()].map((at) => say(list[2 * at], list[2 * at + 1], "skip"));
   if (list.length === 2) return [say(list[0], list[1], value === "same" ? "same" : ["first", "second"][value])];
+  const [best, ...others] = value === "same" ? list : [list[value], ...list.filter((_, at) => at !== value)];
   return others.map((other) => say(best, other, value === "same" ? "same" : "first"));
 }

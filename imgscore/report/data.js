@@ -1,89 +1,140 @@
-"use strict";
 // The data of the page, and names as text, addresses and shell words. Changes no element.
 
-const page = JSON.parse(document.getElementById("data").textContent);
-let images = [];
+/** @typedef {import("./types").PageData} PageData */
+/**
+ * An image, with its index in `images`.
+ * @typedef {import("./types").Image & { number: number }} Image
+ */
+/**
+ * The filters above the gallery, and the order of the images.
+ * @typedef {{ name: string, folder: string, place: string, label: string, sort: string,
+ *   low: number, high: number }} Filters
+ */
 
-function readImages() {
+/** @type {PageData} */
+export const page = JSON.parse(document.getElementById("data")?.textContent || "");
+/** @type {Image[]} */
+export let images = [];
+
+export function readImages() {
   images = page.images.map((row, number) => {
     const image = Object.fromEntries(page.columns.map((name, at) => [name, row[at]]));
-    return Object.assign(image, { number });
+    return /** @type {Image} */ (/** @type {unknown} */ (Object.assign(image, { number })));
   });
 }
 readImages();
 
-const folderOf = (image) => page.folders[image.folder];
-const pathOf = (image) => `${folderOf(image).replace(/\/$/, "")}/${image.name}`;
-const isUnsure = (image) =>
-  image.score !== null && Math.abs(image.score - 0.5) <= image.deviation;
+/** @param {Image} image */
+export const folderOf = (image) => page.folders[image.folder];
+/** @param {Image} image */
+export const pathOf = (image) => `${folderOf(image).replace(/\/$/, "")}/${image.name}`;
+/** @param {Image} image */
+export const isUnsure = (image) =>
+  image.score !== null && image.deviation !== null && Math.abs(image.score - 0.5) <= image.deviation;
+
 // ---- labels and grades: 0 is trash, 1 is keep, and the grades of the stars are between
 
-const gradeOf = (text) => ({ keep: 1, trash: 0, reject: 0 })[text] ?? page.stars[text];
-const nameOf = (grade) => (grade > 0.5 ? "keep" : grade < 0.5 ? "trash" : "undecided");
+/** @type {Record<string, number>} */
+const GRADES = { keep: 1, trash: 0, reject: 0 };
+/** @param {string} text */
+export const gradeOf = (text) => GRADES[text] ?? page.stars[text];
+/** @param {number} grade */
+export const nameOf = (grade) => (grade > 0.5 ? "keep" : grade < 0.5 ? "trash" : "undecided");
 
-// A grade as [text, spoken text]: keep, trash, stars, or a number that belongs to no number of stars.
+/**
+ * A grade as [text, spoken text]: keep, trash, stars, or a number that belongs to no number of stars.
+ * @param {number} grade
+ */
 function gradeTexts(grade) {
   if (grade === 0 || grade === 1) return [nameOf(grade), nameOf(grade)];
   const stars = Object.keys(page.stars).find((text) => page.stars[text] === grade);
   if (!stars) return [String(grade), `grade ${grade}`];
   return ["★".repeat(Number(stars)), stars === "1" ? "1 star" : `${stars} stars`];
 }
-const labelTexts = (image) => (image.grade === null ? [image.label, image.label] : gradeTexts(image.grade));
+/** @param {Image} image */
+export const labelTexts = (image) => (image.grade === null ? [image.label || "", image.label || ""] : gradeTexts(image.grade));
 
-const scoreText = (score) => (score === null ? "no score" : score.toFixed(2));
+/** @param {number | null} score */
+export const scoreText = (score) => (score === null ? "no score" : score.toFixed(2));
 
-// The bytes of a name. Bytes that are not UTF-8 are lone surrogates in the data.
+/**
+ * The bytes of a name. Bytes that are not UTF-8 are lone surrogates in the data.
+ * @param {string} text
+ */
 function bytesOf(text) {
+  /** @type {number[]} */
   const bytes = [];
   for (const letter of text) {
-    const code = letter.codePointAt(0);
+    const code = letter.codePointAt(0) || 0;
     if (code >= 0xdc80 && code <= 0xdcff) bytes.push(code - 0xdc00);
     else bytes.push(...new TextEncoder().encode(letter));
   }
   return bytes;
 }
 
+/** @param {number} byte */
 const hex = (byte) => byte.toString(16).padStart(2, "0");
 // Control characters, changes of direction and lone surrogates: they could disguise a name.
 const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
 
+/** @param {string} letter */
 const escaped = (letter) => bytesOf(letter).map((byte) => `\\x${hex(byte)}`).join("");
 
-// A name as text that is safe to show.
-const printable = (text) => text.replace(UNPRINTABLE, escaped);
+/**
+ * A name as text that is safe to show.
+ * @param {string} text
+ */
+export const printable = (text) => text.replace(UNPRINTABLE, escaped);
 
-// A name as one word of bash or zsh, whatever characters it has.
-function shellWord(text) {
+/**
+ * A name as one word of bash or zsh, whatever characters it has.
+ * @param {string} text
+ */
+export function shellWord(text) {
   if (/^[\w@%+=:,./-]+$/.test(text)) return text;
   if (text.search(UNPRINTABLE) < 0) return `'${text.replaceAll("'", "'\\''")}'`;
   return `$'${text.replace(/[\\']/g, "\\$&").replace(UNPRINTABLE, escaped)}'`;
 }
 
-const moveCommand = (list, folder) =>
+/**
+ * @param {Image[]} list
+ * @param {string} folder
+ */
+export const moveCommand = (list, folder) =>
   `mv -n -- ${list.map((image) => shellWord(pathOf(image))).join(" ")} ${shellWord(`${folder}/`)}`;
 
-// The watch of a path: of those that contain it, the one with the innermost inbox.
+/**
+ * The watch of a path: of those that contain it, the one with the innermost inbox.
+ * @param {string} path
+ */
 function watchAt(path) {
   const inside = page.watches.filter((watch) => `${path}/`.startsWith(`${watch.inbox}/`));
   return inside.sort((a, b) => b.inbox.length - a.inbox.length)[0] || page.watches[0];
 }
-const watchOf = (image) => watchAt(pathOf(image));
+/** @param {Image} image */
+export const watchOf = (image) => watchAt(pathOf(image));
 
+/** @param {number} byte */
 const safe = (byte) => /[\w.~/-]/.test(String.fromCharCode(byte)) && byte < 128;
+/** @param {string} text */
 const encodedPath = (text) =>
   bytesOf(text).map((byte) => (safe(byte) ? String.fromCharCode(byte) : `%${hex(byte)}`)).join("");
 
-const thumbnailOf = (image) => `${page.thumbnails}/${image.sha256}.webp`;
-const originalOf = (image) =>
+/** @param {Image} image */
+export const thumbnailOf = (image) => `${page.thumbnails}/${image.sha256}.webp`;
+/** @param {Image} image */
+export const originalOf = (image) =>
   page.review ? `image/${image.number}/${image.sha256}` : `file://${encodedPath(pathOf(image))}`;
 
-function sizeText(bytes) {
+/** @param {number} bytes */
+export function sizeText(bytes) {
   if (!bytes) return "";
   return bytes < 1e6 ? `${Math.ceil(bytes / 1e3)}\u00a0kB` : `${(bytes / 1e6).toFixed(1)}\u00a0MB`;
 }
 
 // ---- filters and sorting
 
+/** @type {Record<string, (a: Image, b: Image) => number>} */
 const SORTS = {
   best: (a, b) => (b.score ?? -1) - (a.score ?? -1),
   worst: (a, b) => (a.score ?? 2) - (b.score ?? 2),
@@ -91,6 +142,10 @@ const SORTS = {
   name: (a, b) => (a.name < b.name ? -1 : Number(a.name > b.name)),
 };
 
+/**
+ * @param {Image} image
+ * @param {Filters} filters
+ */
 function matches(image, filters) {
   if (filters.place && image.place !== filters.place) return false;
   if (filters.label === "unsure" ? !isUnsure(image) : filters.label === "none" ? image.label
@@ -103,5 +158,6 @@ function matches(image, filters) {
   return isAnyScore || (image.score !== null && image.score >= filters.low && image.score <= filters.high);
 }
 
-const filteredImages = (filters) =>
+/** @param {Filters} filters */
+export const filteredImages = (filters) =>
   images.filter((image) => matches(image, filters)).sort(SORTS[filters.sort]);

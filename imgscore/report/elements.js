@@ -1,49 +1,91 @@
 // Functions that make elements. No function of the page parses HTML: text stays text.
 
-const $ = (id) => document.getElementById(id);
+import {
+  isUnsure, labelTexts, moveCommand, pathOf, printable, scoreText, shellWord, thumbnailOf, watchOf,
+} from "./data.js";
 
-function make(tag, attributes = {}, ...children) {
+/** @typedef {import("./data.js").Image} Image */
+
+/** @param {string} id */
+export function $(id) {
+  const element = document.getElementById(id);
+  if (!element) throw new Error(`The page has no element #${id}.`);
+  return element;
+}
+
+/**
+ * An element of page.html that is of a certain kind.
+ * @template {HTMLElement} T
+ * @param {string} id
+ * @param {new () => T} kind
+ */
+function elementOf(id, kind) {
+  const element = $(id);
+  if (!(element instanceof kind)) throw new Error(`The element #${id} is no ${kind.name}.`);
+  return element;
+}
+
+/** @param {string} id */
+export const $input = (id) => elementOf(id, HTMLInputElement);
+/** @param {string} id */
+export const $select = (id) => elementOf(id, HTMLSelectElement);
+/** @param {string} id */
+export const $button = (id) => elementOf(id, HTMLButtonElement);
+/** @param {string} id */
+export const $dialog = (id) => elementOf(id, HTMLDialogElement);
+/** @param {string} id */
+export const $details = (id) => elementOf(id, HTMLDetailsElement);
+/** @param {string} id */
+export const $image = (id) => elementOf(id, HTMLImageElement);
+
+/**
+ * Make an element. An attribute `onNAME` is a listener. The attribute is left out if its value is
+ * false or null.
+ * @template {keyof HTMLElementTagNameMap} K
+ * @param {K} tag
+ * @param {Record<string, string | number | boolean | null | ((event: any) => unknown)>} attributes
+ * @param {(string | Node)[]} children
+ * @returns {HTMLElementTagNameMap[K]}
+ */
+export function make(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
-    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    if (typeof value === "function") element.addEventListener(name.slice(2), value);
     else if (value === true) element.setAttribute(name, "");
-    else if (value !== false && value !== null) element.setAttribute(name, value);
+    else if (value !== false && value !== null) element.setAttribute(name, String(value));
   }
   element.append(...children);
   return element;
 }
 
-function thumbnail(image) {
+/** @param {Image} image */
+export function thumbnail(image) {
   const picture = make("img", { src: thumbnailOf(image), alt: "", decoding: "async", loading: "lazy" });
   picture.addEventListener("error", () => picture.remove());
   return picture;
 }
 
-const spokenName = (image) =>
+/** @param {Image} image */
+export const spokenName = (image) =>
   [printable(image.name), image.score === null ? "no score" : `score ${scoreText(image.score)}`,
     image.label ? `labelled ${labelTexts(image)[1]}` : ""].filter(Boolean).join(", ");
 
-const mark = (image) => make("span", { class: `mark ${image.label}` }, labelTexts(image)[0]);
+/** @param {Image} image */
+export const mark = (image) => make("span", { class: `mark ${image.label}` }, labelTexts(image)[0]);
 
-function scoreChip(image) {
+/** @param {Image} image */
+export function scoreChip(image) {
   return make("span", { class: isUnsure(image) ? "score unsure" : "score" }, scoreText(image.score));
 }
 
-// A button with a thumbnail. It opens the image in the viewer, which walks through `list`.
-function imageButton(image, list, extra = "") {
-  const open = () => viewer.open(list, list.indexOf(image));
-  const button = make("button", {
-    type: "button", class: `shot ${extra}`, "aria-label": `Open ${spokenName(image)}`, onclick: open,
-  }, thumbnail(image));
-  if (image.score !== null) button.append(scoreChip(image));
-  if (image.label) button.append(mark(image));
-  return button;
-}
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let clearing;
 
-let clearing = 0;
-
-// Show a message for 4 s. A screen reader reads it out.
-function announce(text) {
+/**
+ * Show a message for 4 s. A screen reader reads it out.
+ * @param {string} text
+ */
+export function announce(text) {
   const status = $("status");
   (document.querySelector("dialog[open]") || document.body).append(status);
   status.textContent = text;
@@ -51,7 +93,8 @@ function announce(text) {
   clearing = setTimeout(() => { status.textContent = ""; }, 4000);
 }
 
-async function copy(text) {
+/** @param {string} text */
+export async function copy(text) {
   try {
     await navigator.clipboard.writeText(text);
   } catch {
@@ -66,5 +109,20 @@ async function copy(text) {
   return announce(`Copied: ${text}`);
 }
 
-const copyPath = (image) => copy(shellWord(pathOf(image)));
-const copyMove = (image, kind) => copy(moveCommand([image], watchOf(image)[kind]));
+/** @param {Image} image */
+export const copyPath = (image) => copy(shellWord(pathOf(image)));
+/**
+ * @param {Image} image
+ * @param {"keep" | "trash"} kind
+ */
+export const copyMove = (image, kind) => copy(moveCommand([image], watchOf(image)[kind] || ""));
+
+/**
+ * Begin a part of the page with a title and a sentence.
+ * @param {HTMLElement} section
+ * @param {string} title
+ * @param {string} lead
+ */
+export function head(section, title, lead) {
+  section.replaceChildren(make("h2", {}, title), make("p", { class: "lead" }, lead));
+}

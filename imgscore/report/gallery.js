@@ -1,13 +1,29 @@
 // The images, in rows as wide as the window. Only tiles near the visible part exist.
 
-const gallery = {
+import { isUnsure, printable, thumbnailOf } from "./data.js";
+import { $, $input, make, mark, scoreChip, spokenName } from "./elements.js";
+import { viewer } from "./viewer.js";
+
+/** @typedef {import("./data.js").Image} Image */
+/** @typedef {{ at: number, width: number }} Box an image in a row; `at` is its index in the list */
+/** @typedef {{ top: number, height: number, first: number, boxes: Box[] }} Row */
+
+export const gallery = {
+  /** @type {Image[]} */
   list: [],
+  /** @type {Row[]} */
   rows: [],
   at: 0,
+  /** @type {Map<number, HTMLElement>} */
   tiles: new Map(),
+  /** @type {{ top: number, at: number } | null} */
   divider: null,
+  isByScore: false,
 
-  // `isByScore`: whether to draw the divider between keep and trash.
+  /**
+   * @param {Image[]} list
+   * @param {boolean} isByScore whether to draw the divider between keep and trash
+   */
   show(list, isByScore) {
     const selected = this.list[this.at];
     this.list = list;
@@ -17,10 +33,13 @@ const gallery = {
   },
 
   layOut() {
-    const width = $("list").clientWidth, tall = Number($("size").value), gap = 6;
+    const width = $("list").clientWidth, tall = Number($input("size").value), gap = 6;
     const divider = this.isByScore ? this.dividerAt() : -1;
     this.rows = [];
-    let row = [], ratios = 0, top = 0;
+    /** @type {Box[]} */
+    let row = [];
+    let ratios = 0, top = 0;
+    /** @param {number} height */
     const close = (height) => {
       this.rows.push({ top, height, first: row[0].at, boxes: row });
       for (const box of row) box.width *= height;
@@ -54,7 +73,7 @@ const gallery = {
 
   // The first image on the other side of 0.5, in a list that is sorted by score.
   dividerAt() {
-    const isFirstKeep = this.list[0]?.score >= 0.5;
+    const isFirstKeep = (this.list[0]?.score ?? -1) >= 0.5;
     return this.list.findIndex((image) => image.score !== null && image.score >= 0.5 !== isFirstKeep);
   },
 
@@ -62,7 +81,7 @@ const gallery = {
     document.querySelector("#gallery .divider")?.remove();
     $("undecided").hidden = !this.divider;
     if (!this.divider) return;
-    const keeps = this.list.filter((image) => image.score >= 0.5).length;
+    const keeps = this.list.filter((image) => image.score !== null && image.score >= 0.5).length;
     const unsure = this.list.filter(isUnsure).length;
     const line = make("div", { class: "divider" }, make("span", {},
       `images that you will more likely keep: ${keeps.toLocaleString("en")} · `,
@@ -71,6 +90,7 @@ const gallery = {
     $("gallery").append(line);
   },
 
+  /** @param {number} at */
   rowOf(at) {
     let low = 0, high = this.rows.length - 1;
     while (low < high) {
@@ -106,6 +126,7 @@ const gallery = {
     this.mark();
   },
 
+  /** @param {number} at */
   addAt(at) {
     const row = this.rows[this.rowOf(at)];
     let left = 0;
@@ -115,6 +136,11 @@ const gallery = {
     }
   },
 
+  /**
+   * @param {Box} box
+   * @param {number} left
+   * @param {Row} row
+   */
   add(box, left, row) {
     const image = this.list[box.at];
     const tile = make("div", {
@@ -133,6 +159,7 @@ const gallery = {
     $("list").append(tile);
   },
 
+  /** @param {Image} image */
   refresh(image) {
     const at = this.list.indexOf(image);
     this.tiles.get(at)?.remove();
@@ -149,23 +176,31 @@ const gallery = {
     else $("list").removeAttribute("aria-activedescendant");
   },
 
+  /** @param {number} at */
   go(at) {
     if (!this.list.length) return;
     this.at = Math.min(this.list.length - 1, Math.max(0, at));
     const row = this.rows[this.rowOf(this.at)];
     const start = $("list").getBoundingClientRect().top + scrollY + row.top;
-    const head = document.querySelector(".top").getBoundingClientRect();
-    const cover = Math.max(0, head.bottom) + 12;
+    const head = document.querySelector(".top")?.getBoundingClientRect();
+    const cover = Math.max(0, head?.bottom ?? 0) + 12;
     if (start < scrollY + cover) scrollTo(0, start - cover);
     const bottom = innerHeight - $("strip").offsetHeight - 12;
     if (start >= scrollY + cover && start + row.height > scrollY + bottom) scrollTo(0, start + row.height - bottom);
     this.draw();
   },
 
-  // Go up or down by rows, to the image nearest to the middle of the selected one.
+  /**
+   * Go up or down by rows, to the image nearest to the middle of the selected one.
+   * @param {number} rows
+   */
   step(rows) {
     const from = this.rowOf(this.at);
     const to = Math.min(this.rows.length - 1, Math.max(0, from + rows));
+    /**
+     * @param {Row} row
+     * @param {number} at
+     */
     const middle = (row, at) => {
       let left = 0;
       for (const box of row.boxes) {
@@ -175,23 +210,26 @@ const gallery = {
       return 0;
     };
     const start = middle(this.rows[from], this.at);
-    const distances = this.rows[to].boxes.map((box) => [Math.abs(middle(this.rows[to], box.at) - start), box.at]);
-    this.go(distances.sort((a, b) => a[0] - b[0])[0][1]);
+    const distance = (/** @type {Box} */ box) => Math.abs(middle(this.rows[to], box.at) - start);
+    const [nearest] = [...this.rows[to].boxes].sort((a, b) => distance(a) - distance(b));
+    this.go(nearest.at);
   },
 
   jumpToUndecided() {
     if (!this.divider) return;
     this.go(this.divider.at);
-    scrollBy(0, this.tiles.get(this.divider.at).getBoundingClientRect().top - innerHeight / 2);
+    scrollBy(0, (this.tiles.get(this.divider.at)?.getBoundingClientRect().top ?? 0) - innerHeight / 2);
     this.draw();
   },
 
+  /** @param {KeyboardEvent} event */
   key(event) {
-    const page = Math.max(1, Math.floor((innerHeight - 160) / (Number($("size").value) + 6)));
+    const rows = Math.max(1, Math.floor((innerHeight - 160) / (Number($input("size").value) + 6)));
+    /** @type {Record<string, () => void>} */
     const moves = {
       ArrowRight: () => this.go(this.at + 1), ArrowLeft: () => this.go(this.at - 1),
       ArrowDown: () => this.step(1), ArrowUp: () => this.step(-1),
-      PageDown: () => this.step(page), PageUp: () => this.step(-page),
+      PageDown: () => this.step(rows), PageUp: () => this.step(-rows),
       Home: () => this.go(0), End: () => this.go(this.list.length - 1),
       Enter: () => viewer.open(this.list, this.at), " ": () => viewer.open(this.list, this.at),
       b: () => this.jumpToUndecided(),
@@ -203,8 +241,9 @@ const gallery = {
   },
 };
 
+/** @param {number} by */
 function resize(by) {
-  $("size").value = Number($("size").value) + by;
+  $input("size").value = String(Number($input("size").value) + by);
   gallery.layOut();
   gallery.go(gallery.at);
 }

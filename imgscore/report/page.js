@@ -1,25 +1,46 @@
 // Start the page: tabs, filters and keys.
 
-const TABS = [
+import { compare } from "./compare.js";
+import { filteredImages, folderOf, images, page, printable, watchOf } from "./data.js";
+import {
+  $, $details, $dialog, $input, $select, copyMove, copyPath, make,
+} from "./elements.js";
+import { gallery } from "./gallery.js";
+import { reviewKey } from "./labels.js";
+import { showNext } from "./next.js";
+import { awaitOrders, renew } from "./orders.js";
+import { showSearch } from "./search.js";
+import { viewer } from "./viewer.js";
+import { showFailures, showGroups, showLearning, showSuspects } from "./views.js";
+
+/**
+ * The tabs: id, title, the number beside the title or null, and what shows the tab.
+ * @type {[string, string, () => number | null, (() => void) | null][]}
+ */
+const ALL_TABS = [
   ["order", "Order", () => images.filter((image) => image.place === "inbox").length, null],
-  ["next", "Next", () => null, () => showNext()],
+  ["next", "Next", () => null, showNext],
   ["compare", "Compare", () => null, () => compare.begin()],
-  ["search", "Search", () => null, () => showSearch()],
+  ["search", "Search", () => null, showSearch],
   ["suspects", "Suspects", () => page.suspects.length, showSuspects],
   ["groups", "Near-duplicates", () => page.groups.length, showGroups],
   ["failures", "Failures", () => page.failures.length, showFailures],
   ["learning", "Learning", () => null, showLearning],
-].filter(([id]) => page.review || !["next", "compare", "search"].includes(id));
+];
+const TABS = ALL_TABS.filter(([id]) => page.review || !["next", "compare", "search"].includes(id));
 const KEYS = [
   ["← → ↑ ↓", "select another image"], ["Enter", "open"], ["Esc", "close"], ["+ − 0", "larger, smaller, fit"],
   ["b", "jump to the undecided images"], ["c", "copy the path"], ["m, d", "copy the command that moves the image to keep/ or trash/"],
   ["/", "search for a name"], ["p, n", "previous or next tab"], ["?", "show these keys"],
 ];
+/** @type {Set<string>} the tabs that show the present data */
 let built = new Set();
 
+/** @returns {import("./data.js").Filters} */
 const filters = () => ({
-  name: $("name").value, folder: $("folder").value, place: $("place").value, label: $("label").value,
-  sort: $("sort").value, low: Number($("low").value), high: Number($("high").value),
+  name: $input("name").value, folder: $select("folder").value, place: $select("place").value,
+  label: $select("label").value, sort: $select("sort").value, low: Number($input("low").value),
+  high: Number($input("high").value),
 });
 
 function filter() {
@@ -54,20 +75,21 @@ function fillFolders() {
     for (let folder = folderOf(image); folder.startsWith(`${inbox}/`); folder = folder.slice(0, folder.lastIndexOf("/"))) found.add(folder);
     if (page.watches.length > 1) found.add(inbox);
   }
-  const shown = (folder) =>
+  const shown = (/** @type {string} */ folder) =>
     (page.watches.length > 1 ? folder : folder.slice(page.watches[0].inbox.length + 1));
   $("folder").replaceChildren(make("option", { value: "" }, "all"),
     ...[...found].sort().map((folder) => make("option", { value: folder }, printable(shown(folder)))));
 }
 
+/** @param {string} name */
 function show(name) {
   for (const [id] of TABS) $(id).hidden = id !== name;
   document.body.dataset.tab = name;
-  for (const tab of $("tabs").children) {
+  for (const tab of $("tabs").querySelectorAll("button")) {
     if (tab.value === name) tab.setAttribute("aria-current", "page");
     else tab.removeAttribute("aria-current");
   }
-  const build = TABS.find((tab) => tab[0] === name)[3];
+  const build = TABS.find((tab) => tab[0] === name)?.[3];
   if (build && !built.has(name)) {
     built.add(name);
     build();
@@ -77,7 +99,7 @@ function show(name) {
 }
 
 function fill() {
-  const shown = TABS.find(([id]) => !$(id).hidden)[0];
+  const shown = TABS.find(([id]) => !$(id).hidden)?.[0] || "order";
   built = new Set();
   $("tabs").replaceChildren(...TABS.map(([id, title, count]) => {
     const number = count();
@@ -91,6 +113,7 @@ function fill() {
   show(shown);
 }
 
+/** @param {string} theme */
 function setTheme(theme) {
   document.documentElement.dataset.theme = theme;
   $("theme").textContent = theme === "dark" ? "Light" : "Dark";
@@ -116,7 +139,7 @@ $("theme").onclick = () => {
   } catch { /* as above */ }
 };
 
-const help = () => $("help").showModal();
+const help = () => $dialog("help").showModal();
 $("help-button").onclick = help;
 if (page.review) {
   KEYS.splice(3, 0, ["k, t", "give the label keep or trash"], ["1 … 5", "give stars"],
@@ -128,28 +151,42 @@ $("keys").append(...KEYS.flatMap(([key, what]) => [make("dt", {}, make("kbd", {}
 $("labelling").hidden = !page.review;
 $("strip").hidden = !page.review;
 document.body.classList.toggle("review", page.review);
-$("renew").onclick = () => renew();
+$("renew").onclick = () => renew(fill);
 $("label-keep").onclick = () => reviewKey({ key: "k" });
 $("label-trash").onclick = () => reviewKey({ key: "t" });
 $("undo").onclick = () => reviewKey({ key: "u" });
-for (const button of $("stars").children) button.onclick = () => reviewKey({ key: button.value });
+for (const button of $("stars").querySelectorAll("button")) button.onclick = () => reviewKey({ key: button.value });
 
-// The tab that a key shows. In a review, the digits give stars.
+/** @type {Record<string, number>} */
+const TAB_STEPS = { n: 1, p: -1 };
+
+/**
+ * The tab that a key shows. In a review, the digits give stars.
+ * @param {string} key
+ */
 function tabOf(key) {
-  const at = TABS.findIndex(([id]) => !$(id).hidden), step = { n: 1, p: -1 }[key];
-  return step ? TABS[(at + step + TABS.length) % TABS.length] : !page.review && TABS[Number(key) - 1];
+  const at = TABS.findIndex(([id]) => !$(id).hidden), step = TAB_STEPS[key];
+  if (step) return TABS[(at + step + TABS.length) % TABS.length];
+  return page.review ? undefined : TABS[Number(key) - 1];
 }
 
-function key(event) {
-  const typing = event.target.closest?.("input:not([type=range]), select, textarea");
-  if (typing || event.ctrlKey || event.metaKey || event.altKey || $("help").open) return;
-  const control = event.target.closest?.("button, summary, input");
+function findName() {
+  $details("more").open = true;
+  $("name").focus();
+}
+
+/** @param {KeyboardEvent} event */
+function pressed(event) {
+  const target = event.target instanceof Element ? event.target : document.body;
+  const typing = target.closest("input:not([type=range]), select, textarea");
+  if (typing || event.ctrlKey || event.metaKey || event.altKey || $dialog("help").open) return;
+  const control = target.closest("button, summary, input");
   if (control && [" ", "Enter"].includes(event.key)) return;
-  if (event.target.matches?.("input[type=range]") && /^(Arrow|Home|End|Page)/.test(event.key)) return;
-  const open = $("viewer").open, inOrder = !open && !$("order").hidden;
+  if (target.matches("input[type=range]") && /^(Arrow|Home|End|Page)/.test(event.key)) return;
+  const open = $dialog("viewer").open, inOrder = !open && !$("order").hidden;
   const comparing = !open && !$("compare").hidden;
   const image = open ? viewer.image : inOrder ? gallery.list[gallery.at] : null;
-  const tab = !open && tabOf(event.key);
+  const tab = open ? undefined : tabOf(event.key);
   const handled = (comparing && compare.key(event))
     || (page.review && !comparing && reviewKey(event))
     || (open ? viewer.key(event) : inOrder && gallery.key(event))
@@ -157,26 +194,31 @@ function key(event) {
     || (image && event.key === "c" && (copyPath(image), true))
     || (image && event.key === "m" && watchOf(image).keep && (copyMove(image, "keep"), true))
     || (image && event.key === "d" && watchOf(image).trash && (copyMove(image, "trash"), true))
-    || (event.key === "/" && inOrder && ($("more").open = true, $("name").focus(), true))
+    || (event.key === "/" && inOrder && (findName(), true))
     || (event.key === "?" && (help(), true));
   if (handled) event.preventDefault();
 }
 
 let frame = 0;
-const nextFrame = (action) => { cancelAnimationFrame(frame); frame = requestAnimationFrame(action); };
-document.addEventListener("keydown", key);
+const nextFrame = (/** @type {() => void} */ action) => { cancelAnimationFrame(frame); frame = requestAnimationFrame(action); };
+document.addEventListener("keydown", pressed);
 addEventListener("scroll", () => gallery.draw(), { passive: true });
 new ResizeObserver(() => nextFrame(() => gallery.layOut())).observe($("gallery"));
 $("filters").addEventListener("input", (event) => {
   if (event.target === $("size")) return gallery.layOut();
-  if (event.target === $("low")) $("high").value = Math.max($("low").value, $("high").value);
-  if (event.target === $("high")) $("low").value = Math.min($("low").value, $("high").value);
+  const low = $input("low"), high = $input("high");
+  if (event.target === low) high.value = String(Math.max(Number(low.value), Number(high.value)));
+  if (event.target === high) low.value = String(Math.min(Number(low.value), Number(high.value)));
   return filter();
 });
 $("filters").addEventListener("reset", () => setTimeout(filter));
 $("filters").addEventListener("submit", (event) => event.preventDefault());
 $("undecided").onclick = () => gallery.jumpToUndecided();
-if (innerWidth < 720) $("more").open = false;
+if (innerWidth < 720) $details("more").open = false;
+viewer.onClose = (image) => {
+  const at = gallery.list.indexOf(image);
+  if (!$("order").hidden && at >= 0) gallery.go(at);
+};
 viewer.listen();
 compare.listen();
 for (const [id] of TABS) $(id).hidden = id !== page.tab;

@@ -12,18 +12,15 @@ import hashlib
 import re
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cache
 from importlib import resources
 
 from imgscore.grades import OF_STARS
 from imgscore.heads.results import PairQuality
 from imgscore.report import svg
+from imgscore.report.bundle import bundle
 from imgscore.report.data import Contents, PageData, ReportData, WatchFolders, dump
 from imgscore.report.figures import Figure
-
-SCRIPTS = (
-    "data.js", "elements.js", "gallery.js", "viewer.js", "views.js", "review.js", "compare.js",
-    "page.js",
-)  # fmt: skip
 
 
 def page(data: PageData, figures: Sequence[Figure] = ()) -> str:
@@ -87,8 +84,9 @@ def _style() -> str:
     return _asset("page.css") + svg.DRAWING
 
 
+@cache
 def _script() -> str:
-    return "\n".join(_asset(name) for name in SCRIPTS)
+    return bundle("page.js", _asset)
 
 
 def _hash(text: str) -> str:

@@ -1,9 +1,22 @@
 // The other tabs: suspects, near-duplicates, failures, and the quality of the head.
 
+import { images, labelTexts, moveCommand, page, pathOf, printable, scoreText, shellWord, sizeText, watchOf } from "./data.js";
+import { $, copy, copyMove, copyPath, head, make } from "./elements.js";
+import { label } from "./labels.js";
+import { imageButton } from "./viewer.js";
+
+/** @typedef {import("./data.js").Image} Image */
+
 // Items added at a time: more than fit on a screen.
 const ITEM_BATCH = 40;
 
-// Add the items of a long list when the user scrolls to them.
+/**
+ * Add the items of a long list when the user scrolls to them.
+ * @template T
+ * @param {HTMLElement} section
+ * @param {T[]} items
+ * @param {(item: T) => HTMLElement} build
+ */
 function grow(section, items, build) {
   let done = 0;
   const end = make("div");
@@ -18,11 +31,7 @@ function grow(section, items, build) {
   watcher.observe(end);
 }
 
-function head(section, title, lead) {
-  section.replaceChildren(make("h2", {}, title), make("p", { class: "lead" }, lead));
-}
-
-function showSuspects() {
+export function showSuspects() {
   const section = $("suspects");
   head(section, "Suspects", page.suspects.length
     ? "Labels that your other labels contradict, strongest evidence first. Some of these labels may be mistakes. Beside each image are the most similar images with the opposite label."
@@ -30,10 +39,12 @@ function showSuspects() {
   grow(section, page.suspects, suspectCard);
 }
 
+/** @param {import("./types").Suspect} suspect */
 function suspectCard(suspect) {
   const image = images[suspect.image];
   // An undecided image is contradicted by the labels on the side of its score.
-  const other = suspect.label === "undecided" ? nameOf(suspect.score) : suspect.label === "keep" ? "trash" : "keep";
+  const isKeep = suspect.label === "undecided" ? suspect.score < 0.5 : suspect.label === "keep";
+  const other = isKeep ? "trash" : "keep";
   const near = suspect.neighbours.map((neighbour) => images[neighbour.image]), list = [image, ...near];
   const card = make("article", { class: "card pair" },
     imageButton(image, list, "doubt"),
@@ -43,7 +54,7 @@ function suspectCard(suspect) {
         image.label === suspect.label ? labelTexts(image)[1] : suspect.label),
         `; its score from all other labels is ${scoreText(suspect.score)}. Similar images labelled `,
         make("span", { class: `label-${other}` }, other), ":"),
-      make("div", { class: "row" }, ...near.map((other, at) => make("figure", {}, imageButton(other, list),
+      make("div", { class: "row" }, ...near.map((neighbour, at) => make("figure", {}, imageButton(neighbour, list),
         make("figcaption", {}, `${Math.round(100 * suspect.neighbours[at].similarity)} % similar`)))),
       make("div", { class: "acts" },
         make("button", { type: "button", onclick: () => copyPath(image) }, "Copy the path"),
@@ -53,10 +64,12 @@ function suspectCard(suspect) {
   return card;
 }
 
-function showGroups() {
+export function showGroups() {
   const section = $("groups");
+  const limit = page.compared < images.length && page.compared >= 20000
+    ? ` Only the ${page.compared} images with the highest scores were compared.` : "";
   head(section, "Near-duplicates", page.groups.length
-    ? `Images that are nearly the same. The first image of each group has the highest score. If scores are equal, it has the most pixels.${page.compared < images.length && page.compared >= 20000 ? ` Only the ${page.compared} images with the highest scores were compared.` : ""}`
+    ? `Images that are nearly the same. The first image of each group has the highest score. If scores are equal, it has the most pixels.${limit}`
     : "No two images are nearly the same.");
   grow(section, page.groups, groupCard);
 }
@@ -64,14 +77,15 @@ function showGroups() {
 // Images of a group that are shown at first.
 const MAX_GROUP = 12;
 
+/** @param {number[]} group */
 function groupCard(group) {
   const list = group.map((number) => images[number]), rest = list.slice(1).filter((image) => image.place === "inbox");
-  const figure = (image, at) => make("figure", {}, imageButton(image, list, at ? "" : "best"),
+  const figure = (/** @type {Image} */ image, /** @type {number} */ at) => make("figure", {}, imageButton(image, list, at ? "" : "best"),
     make("figcaption", {}, at ? "" : "best · ", [image.width && `${image.width} × ${image.height}`, sizeText(image.bytes)].filter(Boolean).join(", ")));
   const trash = watchOf(list[0]).trash;
   const row = make("div", { class: "row" }, ...list.slice(0, MAX_GROUP).map(figure));
   if (list.length > MAX_GROUP) {
-    row.append(make("button", { type: "button", onclick: (event) => event.target.replaceWith(...list.slice(MAX_GROUP).map((image) => figure(image, 1))) },
+    row.append(make("button", { type: "button", onclick: (/** @type {any} */ event) => event.target.replaceWith(...list.slice(MAX_GROUP).map((image) => figure(image, 1))) },
       `${list.length - MAX_GROUP} more`));
   }
   return make("article", { class: "card group" },
@@ -81,7 +95,7 @@ function groupCard(group) {
       rest.length && trash ? make("button", { type: "button", onclick: () => copy(moveCommand(rest, trash)) }, "Copy the command that moves the other images to trash/") : ""));
 }
 
-function showFailures() {
+export function showFailures() {
   const section = $("failures");
   head(section, "Failures", page.failures.length ? "Files that could not be read. imgscore tries a file again when the file changes." : "Every file could be read.");
   if (!page.failures.length) return;
@@ -92,8 +106,8 @@ function showFailures() {
       make("td", {}, printable(failure.path)), make("td", {}, printable(failure.reason)), make("td", {}, printable(failure.remedy))))))));
 }
 
-function showLearning() {
-  const measured = document.querySelector(".figures").children.length > 0;
+export function showLearning() {
+  const measured = document.querySelector(".figures > *") !== null;
   $("learned").textContent = measured ? page.learned : page.unlearned || "Nothing has been measured yet.";
   $("learned").className = "lead";
 }

@@ -15,7 +15,7 @@ from tools import cli_docs, response_docs
 MANUALS = [path for path in cli_docs.pages() if path.suffix == ".1"]
 
 
-@pytest.mark.parametrize("tool", ["cli_docs", "json_schemas"])
+@pytest.mark.parametrize("tool", ["cli_docs", "json_schemas", "page_types"])
 def test_generated_pages_are_current(tool: str) -> None:
     done = subprocess.run(
         [sys.executable, f"tools/{tool}.py", "--check"],

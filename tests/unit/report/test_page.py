@@ -28,7 +28,7 @@ def test_policy_allows_the_script_of_the_page_only() -> None:
     for review, talks in ((False, "connect-src 'none'"), (True, "connect-src 'self'")):
         text = page(data(review=review))
         (policy,) = re.findall(r'Content-Security-Policy" content="(.*?)"', text)
-        (script,) = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
+        (script,) = re.findall(r'<script type="module">(.*?)</script>', text, re.DOTALL)
         (style,) = re.findall(r"<style>(.*?)</style>", text, re.DOTALL)
         for part in (script, style):
             digest = base64.b64encode(hashlib.sha256(part.encode()).digest()).decode()
