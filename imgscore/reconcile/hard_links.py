@@ -8,7 +8,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from imgscore.reconcile.walk import Listing, listings
+from imgscore.reconcile.walk import Listing
 
 Inode = tuple[int, int]
 """A device and an inode on it."""
@@ -56,15 +56,3 @@ class LinkCounter:
     def by_folder(self) -> Counter[bytes]:
         """Return the number of files with links outside, by folder."""
         return Counter(folder for missing, folder in self._missing.values() if missing > 0)
-
-
-def count_left_alone(root: bytes) -> Counter[str]:
-    """Return the number of files under `root` that imgscore leaves alone, by reason."""
-    counts: Counter[str] = Counter()
-    links = LinkCounter()
-    for part in listings(root):
-        if isinstance(part, Listing):
-            counts += part.left_alone
-            links.add(part)
-    counts[REASON] = sum(links.by_folder().values())
-    return +counts

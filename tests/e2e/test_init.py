@@ -6,12 +6,16 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from imgscore import config, paths
+from imgscore.images.traits import EXIF_IFD, TAKEN
 from tests.conftest import put
 from tests.support.commands import BIN, Start, imgscore
 
 pytestmark = pytest.mark.core
+
+COLUMNS = 80
 
 
 def _answered(answers: bytes, *arguments: str | Path) -> str:
@@ -49,9 +53,13 @@ def test_init_on_a_terminal_asks_about_existing_folders(
     inbox = tmp_path / "inbox"
     for name in ("Selected", "Papierkorb"):
         (inbox / name).mkdir(parents=True)
+    put(inbox / "Selected", "sun", 2)
     text = _answered(answers, "init", inbox)
-    assert "images in Selected/ the label keep" in text
-    assert "images in Papierkorb/ the label trash" in text
+    assert "Give the 2 images in Selected/ the label keep" in text
+    assert "Give images in Papierkorb/ the label trash" in text
+    questions = text.split("[y/N]: ")[:-1]
+    assert len(questions) == 3
+    assert all(len(question.splitlines()[-1]) <= COLUMNS - len("[y/N]:") for question in questions)
     assert config.load().watch[0].keep == keep
     assert (inbox / "keep").exists() == (keep == "keep")
 
@@ -68,6 +76,25 @@ def test_init_yes_uses_existing_folders_and_they_teach(tmp_path: Path, start: St
     watch = imgscore("status", "--json").row["watches"][0]
     assert watch["labels"] == {"keep": 3, "trash": 3}
     assert (watch["keep_folder"], watch["trash_folder"]) == ("Keep", "Rejects")
+
+
+def test_init_warns_of_images_whose_only_date_is_their_file_date(tmp_path: Path) -> None:
+    inbox = tmp_path / "inbox"
+    (inbox / "Rejected").mkdir(parents=True)
+    put(inbox, "sun", 3)
+    put(inbox / "Rejected", "text", 2)
+    exif = Image.Exif()
+    exif.get_ifd(EXIF_IFD)[TAKEN] = "2024:05:06 12:34:56"
+    Image.new("RGB", (16, 12)).save(inbox / "dated.jpg", exif=exif)
+    (inbox / "clip.mp4").touch()
+    made = imgscore("init", inbox, "--trash", "Rejected", "--json")
+    assert (made.row["images"], made.row["without_date"], made.row["dates_read"]) == (4, 3, 4)
+    assert made.row["left_alone"] == {"videos": 1}
+    (warning,) = made.row["warnings"]
+    assert warning.startswith("3 of 4 images have no date in EXIF: ")
+    assert "imgscore restore-times" in warning and warning in made.err
+    again = imgscore("init", inbox, "--json")  # a watched folder: the warning is not repeated
+    assert again.row["warnings"] == [] and again.row["left_alone"] == {"videos": 1}
 
 
 def test_init_of_a_watched_inbox_changes_what_differs(inbox: Path, tmp_path: Path) -> None:

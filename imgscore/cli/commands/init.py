@@ -1,7 +1,7 @@
 """The command `init`: watch a folder."""
 
 import os
-import shlex
+import random
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -13,22 +13,21 @@ from imgscore import config, config_edit, dispatch, paths
 from imgscore.cli import completions, sorted_folders, star_folders
 from imgscore.cli.app import Json, Section, app, prints
 from imgscore.cli.formatting import left_alone_text
-from imgscore.cli.output import print_note, printable, to_json
+from imgscore.cli.output import print_note, printable, to_json, wrapped
 from imgscore.cli.path_text import short, shortened
 from imgscore.cli.progress_bar import ProgressBar
 from imgscore.config_edit import Value
 from imgscore.embedders import registry
+from imgscore.engine.log_text import counted
 from imgscore.errors import ImgscoreError, UsageError
 from imgscore.grades import parse, text_of
-from imgscore.reconcile.hard_links import count_left_alone
+from imgscore.images.exif_dates import count_without_date
+from imgscore.reconcile.inbox_survey import Survey, survey
 from imgscore.system import private
 from imgscore.system.sync_markers import find_markers
 from imgscore.watches import Watch, Watches
 
-QUESTION = (
-    "If you move an image from this folder to the desktop's trash, imgscore can give it the label\n"
-    "trash. imgscore only reads the desktop's trash. Give these images the label trash"
-)
+QUESTION = "Give images that you move to the desktop's trash the label trash"
 
 
 class Response(msgspec.Struct):
@@ -55,6 +54,14 @@ class Response(msgspec.Struct):
     grades: dict[str, list[str]] = {}
     """the folders of images with stars, by the stars; the folders for -1 are among those in
     `trash`"""
+    images: int = 0
+    """the number of images in the inbox, without those in the label folders"""
+    without_date: int = 0
+    """the number of these images that have no date in their EXIF data. Their file date, which
+    imgscore changes, is their only date. If `dates_read` is smaller than `images`, this is an
+    estimate. Always 0 if the folder was watched already."""
+    dates_read: int = 0
+    """the number of images of which the command has read the EXIF data, in at most two seconds"""
 
 
 @app.command(rich_help_panel=Section.BEGIN)
@@ -140,9 +147,13 @@ def init(
     inboxes = [watch.inbox for watch in Watches.of(settings).all]
     existing = settings.watch[inboxes.index(folder)] if folder in inboxes else None
     notes: list[str] = []
+    with ProgressBar("counting files"):
+        contents = survey(folder)
     if existing is None:
         asks = not (as_json or yes) and sys.stdin.isatty() and sys.stderr.isatty()
-        keep, trash, notes = _label_folders(folder, keep, trash, yes=yes, asks=asks)
+        keep, trash, notes = sorted_folders.choose(
+            folder, contents, keep, trash, yes=yes, asks=asks
+        )
         if xdg_trash is None and asks:
             xdg_trash = typer.confirm(QUESTION, err=True)
     given = _settings(taste=taste, keep=keep, trash=trash, stars=stars, xdg_trash=xdg_trash)
@@ -158,15 +169,17 @@ def init(
             text = config_edit.with_watch_setting(text, inboxes.index(folder), key, value)
     watches = Watches.of(config.parse(text, str(path))).all
     (watch,) = (watch for watch in watches if watch.inbox == folder)
+    row = _response(watch, path, contents, notes)
+    if existing is None:
+        _count_dates(row, contents.outside(*(place for place, _ in watch.label_folders())))
+    for warning in row.warnings:
+        print_note(wrapped(f"note: {shortened(warning)}", sys.stderr))
     _make(*(folder for folder, _ in watch.folders()))
     if text != before:
         config_edit.write(path, text)
     # Reload even if this command has not changed the config: the user may have edited it.
     with ProgressBar("starting"):
         dispatch.reload_daemon()
-    row = _response(watch, path, notes)
-    for warning in row.warnings:
-        print_note(f"note: {shortened(warning)}")
     if as_json:
         typer.echo(to_json(row))
         return
@@ -189,7 +202,7 @@ def _describe(row: Response) -> None:
         typer.echo(f"  files that imgscore leaves alone: {left_alone_text(row.left_alone)}")
 
 
-def _response(watch: Watch, config_path: Path, notes: list[str]) -> Response:
+def _response(watch: Watch, config_path: Path, contents: Survey, notes: list[str]) -> Response:
     """Return the row that `init` prints. `notes`: further warnings."""
     markers = find_markers(Path(os.fsdecode(watch.inbox)))
     return Response(
@@ -200,8 +213,31 @@ def _response(watch: Watch, config_path: Path, notes: list[str]) -> Response:
         config=str(config_path),
         warnings=[*(marker.sentence for marker in markers), *notes],
         taste=watch.taste,
-        left_alone=dict(sorted(count_left_alone(watch.inbox).items())),
+        left_alone=dict(sorted(contents.left_alone.items())),
         grades=_graded(watch),
+    )
+
+
+def _count_dates(row: Response, images: list[bytes]) -> None:
+    """Count the images of an inbox that have no date in their EXIF data, and warn of them."""
+    random.Random(0).shuffle(images)  # a sample must come from all folders
+    with ProgressBar("reading dates"):
+        read, without = count_without_date(images)
+    row.images, row.dates_read = len(images), read
+    row.without_date = round(without / read * len(images)) if read else 0
+    if without:
+        row.warnings.append(_dates_warning(row))
+
+
+def _dates_warning(row: Response) -> str:
+    sampled = row.dates_read < row.images
+    count = f"{'about ' if sampled else ''}{row.without_date:,}"
+    have = "has" if count == "1" else "have"
+    source = f" (estimated from {row.dates_read} images)" if sampled else ""
+    return (
+        f"{count} of {counted(row.images, 'image')} {have} no date in EXIF{source}: the file date, "
+        "which imgscore changes, is their only date. imgscore stores it first; to get it back: "
+        "imgscore restore-times"
     )
 
 
@@ -211,32 +247,6 @@ def _graded(watch: Watch) -> dict[str, list[str]]:
     for path, role in watch.graded:
         folders.setdefault(role.partition(" ")[0], []).append(os.fsdecode(path))
     return folders
-
-
-def _label_folders(
-    inbox: bytes, keep: list[str] | None, trash: list[str] | None, *, yes: bool, asks: bool
-) -> tuple[list[str] | None, list[str] | None, list[str]]:
-    """Return the keep folders, the trash folders and notes, for a new watch.
-
-    If a folder such as Rejected/ exists and the option for its label is not given, the user is
-    asked whether to use it. If no question can be asked, a note names the option.
-    """
-    notes: list[str] = []
-    chosen: dict[str, list[str] | None] = {"keep": keep, "trash": trash}
-    for label, names in sorted_folders.find(inbox)._asdict().items():
-        if not names or chosen[label]:
-            continue
-        listed = " and ".join(f"{printable(name)}/" for name in names)
-        if yes or (asks and typer.confirm(f"Give images in {listed} the label {label}", err=True)):
-            default = [label] if os.path.isdir(os.path.join(inbox, label.encode())) else []
-            chosen[label] = [*default, *names]
-        elif not asks:
-            options = " ".join(f"--{label} {shlex.quote(name)}" for name in names)
-            notes.append(
-                f"{listed} in the inbox is not used for the label {label}; to use it: imgscore "
-                f"init {shlex.quote(os.fsdecode(inbox))} {options}"
-            )
-    return chosen["keep"], chosen["trash"], notes
 
 
 def _words_notes(model: str) -> list[str]:

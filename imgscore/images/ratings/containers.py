@@ -33,12 +33,13 @@ _RAF_PREVIEW = 84
 
 @dataclass
 class Metadata:
-    """The metadata of a file: the XMP packet, and the tags of EXIF by number."""
+    """The metadata of a file: the XMP packet, and some tags of EXIF."""
 
     xmp: bytes = b""
     more_xmp: dict[bytes, bytearray] = field(default_factory=dict)
     """the extended XMP packets of a JPEG, by GUID"""
     tags: dict[int, int] = field(default_factory=dict)
+    """the ratings, and the years of the dates, by the numbers of their tags"""
 
 
 def metadata_of(window: Window) -> Metadata:
