@@ -22,7 +22,7 @@ of the system overflow."""
 
 UseFilename = bool | Literal["auto"]
 Direction = Literal["best-newest", "worst-newest"]
-TASTE_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
+TASTE_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$(?!\n)"
 TasteName = Annotated[str, msgspec.Meta(pattern=TASTE_PATTERN)]
 
 Words = Annotated[

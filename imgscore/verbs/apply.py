@@ -32,7 +32,7 @@ PAGE = 2000
 """The largest number of labels that one request reads. It takes about 0.05 s."""
 MAX_RETURNS = 1000
 """The largest number of files in one request that prepares the undo of moves."""
-SHA256_PATTERN = "^([0-9a-f]{64})?$"
+SHA256_PATTERN = r"^([0-9a-f]{64})?$(?!\n)"
 
 
 class DueMove(msgspec.Struct):

@@ -89,7 +89,7 @@ class Request(BaseRequest[Response]):
     kind: Kind = "sidecar"
     by: Literal["score", "label"] = "score"
     folder: PathText | None = None
-    after: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{0,64}$")] = ""
+    after: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{0,64}$(?!\n)")] = ""
     files: Annotated[tuple[WrittenFile, ...], msgspec.Meta(max_length=PAGE)] = ()
 
 
