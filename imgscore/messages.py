@@ -55,7 +55,10 @@ class Result(NamedTuple, Generic[R_co]):
 
 
 class Progress(NamedTuple):
-    """The progress of some work: `done` of `total` items are finished. `what` names the work."""
+    """The progress of some work: `done` of `total` items are finished. `what` names the work.
+
+    If the total is not known, `total` is 0.
+    """
 
     what: str
     done: int

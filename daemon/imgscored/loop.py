@@ -15,6 +15,7 @@ from imgscore.embedders import devices, registry
 from imgscore.engine.engine import Engine
 from imgscore.engine.problems import remedy_of
 from imgscore.errors import ConfigError, CorruptStoreError, ImgscoreError
+from imgscore.messages import Progress
 from imgscore.reconcile.scan import changed_files
 from imgscore.verbs import registry as verb_registry
 from imgscore.verbs import status as status_verb
@@ -63,6 +64,8 @@ class Loop:
         self._notifications = notifications
         self._terminal: Terminal | None = None
         self._calls: list[tuple[Call, Steps[Any]]] = []
+        self._is_working = False
+        """whether a call has reported progress, and goes on without a wait"""
         self._published = (-1, -1)
         self._published_all = True
         """whether the last status could be created"""
@@ -215,6 +218,8 @@ class Loop:
 
         None means that the loop may wait until a message or a worker's answer arrives.
         """
+        if self._is_working:
+            return 0.0
         times = [self.watchdog.wait()]
         if any(call.verb != FOLLOWS for call, _ in self._calls):
             times.append(CALL_SECONDS)
@@ -223,8 +228,12 @@ class Loop:
         return min((time for time in times if time is not None), default=None)
 
     def _advance_calls(self) -> None:
-        """Continue each call of a client until the call is finished or must wait again."""
+        """Continue each call of a client until it is finished, must wait, or reports progress.
+
+        After a Progress message, other calls and the engine take a step before the call goes on.
+        """
         waiting: list[tuple[Call, Steps[Any]]] = []
+        self._is_working = False
         # Continue the calls of `watch-log` after all other calls. They then send the events that
         # the other calls cause.
         for call, steps in sorted(self._calls, key=lambda item: item[0].verb == FOLLOWS):
@@ -237,6 +246,10 @@ class Loop:
                         waiting.append((call, steps))
                         break
                     call.answers.put(protocol.message_line(message))
+                    if isinstance(message, Progress):
+                        waiting.append((call, steps))
+                        self._is_working = True
+                        break
                 else:
                     self._end(call, None)
             except CorruptStoreError as error:

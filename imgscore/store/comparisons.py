@@ -122,9 +122,12 @@ def digests(txn: Txn) -> set[bytes]:
     return found
 
 
-def newest_first(txn: Txn) -> Iterator[tuple[int, ComparisonEvent]]:
-    """Yield (sequence number, event) for each event of the log, newest first."""
-    for key, value in txn.table("comparison_log").backwards():
+def newest_first(txn: Txn, below: int | None = None) -> Iterator[tuple[int, ComparisonEvent]]:
+    """Yield (sequence number, event) for each event of the log, newest first.
+
+    `below`: only events with smaller numbers; None means all.
+    """
+    for key, value in txn.table("comparison_log").backwards(below):
         yield int.from_bytes(key, "big"), _event.decode(value)
 
 

@@ -37,9 +37,12 @@ def get(txn: Txn, number: int) -> Touch | None:
     return None if value is None else _decoder.decode(value)
 
 
-def newest_first(txn: Txn) -> Iterator[tuple[int, Touch]]:
-    """Yield (number, touch) for each touch of the journal, newest first."""
-    for key, value in txn.table("journal").backwards():
+def newest_first(txn: Txn, below: int | None = None) -> Iterator[tuple[int, Touch]]:
+    """Yield (number, touch) for each touch of the journal, newest first.
+
+    `below`: only touches with smaller numbers; None means all.
+    """
+    for key, value in txn.table("journal").backwards(below):
         yield int.from_bytes(key, "big"), _decoder.decode(value)
 
 

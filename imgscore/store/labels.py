@@ -86,9 +86,12 @@ def count(txn: Txn, taste: str) -> int:
     return sum(counts.grades_of(txn, taste).values())
 
 
-def newest_first(txn: Txn) -> Iterator[tuple[int, LabelEvent]]:
-    """Yield (sequence number, event) for each event of the log, newest first."""
-    for key, value in txn.table("label_log").backwards():
+def newest_first(txn: Txn, below: int | None = None) -> Iterator[tuple[int, LabelEvent]]:
+    """Yield (sequence number, event) for each event of the log, newest first.
+
+    `below`: only events with smaller numbers; None means all.
+    """
+    for key, value in txn.table("label_log").backwards(below):
         yield int.from_bytes(key, "big"), _event.decode(value)
 
 

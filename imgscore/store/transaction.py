@@ -114,10 +114,17 @@ class Table:
                     yield key
                     positioned = cursor.next()
 
-    def backwards(self) -> Iterator[tuple[bytes, bytes]]:
-        """Yield all entries, beginning with the greatest key."""
+    def backwards(self, below: int | None = None) -> Iterator[tuple[bytes, bytes]]:
+        """Yield all entries, beginning with the greatest key.
+
+        `below`: only entries whose sequence number is smaller; None means all.
+        """
         with self._txn.cursor(db=self._database) as cursor:
-            if cursor.last():
+            if below is not None and cursor.set_range(below.to_bytes(8, "big")):
+                positioned = cursor.prev()
+            else:
+                positioned = cursor.last()
+            if positioned:
                 yield from cursor.iterprev()
 
     def put_many(self, entries: Iterable[tuple[bytes, bytes]]) -> None:
@@ -213,9 +220,9 @@ class _SealedTable(Table):
             except DamagedRecordError:
                 self._seal.damaged.add(key)
 
-    def backwards(self) -> Iterator[tuple[bytes, bytes]]:
+    def backwards(self, below: int | None = None) -> Iterator[tuple[bytes, bytes]]:
         verify = self._seal.verify
-        return ((key, verify(key, value)) for key, value in super().backwards())
+        return ((key, verify(key, value)) for key, value in super().backwards(below))
 
     def put_many(self, entries: Iterable[tuple[bytes, bytes]]) -> None:
         add = self._seal.add
@@ -265,7 +272,7 @@ class _NoTable(Table):
     def keys_under(self, prefixes: Iterable[bytes]) -> Iterator[bytes]:
         return iter(())
 
-    def backwards(self) -> Iterator[tuple[bytes, bytes]]:
+    def backwards(self, below: int | None = None) -> Iterator[tuple[bytes, bytes]]:
         return iter(())
 
     def last_under(self, prefix: bytes, length: int) -> tuple[bytes, bytes] | None:

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from functools import partial
 from heapq import merge
-from itertools import groupby, islice
+from itertools import islice
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from imgscore.messages import BaseRequest, PathText, Result, Rows
+from imgscore.messages import BaseRequest, PathText, Progress, Result, Rows
 from imgscore.verbs.argument_checks import folder_of
 from imgscore.verbs.base import Steps, display_path
 from imgscore.watches import within
 
 if TYPE_CHECKING:
     from imgscore.engine.engine import Engine
+    from imgscore.store.comparisons import ComparisonEvent
+    from imgscore.store.schema import LabelEvent, Touch
+    from imgscore.store.store import Store
     from imgscore.store.transaction import Txn
+
+PART = 5000
+"""The number of entries of a log that are read in one step. It takes about 0.01 s."""
 
 
 class TouchEntry(msgspec.Struct):
@@ -122,95 +129,143 @@ class Request(BaseRequest[Response]):
 def run(engine: Engine, request: Request) -> Steps[Response]:
     """Yield the rows of touches, labels and comparisons, newest first."""
     folder = folder_of(request.folder)
-    with engine.ctx.store.read() as txn:
-        inboxes = {watch.inbox for watch in engine.ctx.watches.all}
-        logs = (_touches(txn), _labels(txn), _comparisons(txn, inboxes))
-        entries = merge(*logs, key=lambda entry: entry.time_ns, reverse=True)
-        wanted = (
-            entry.row
-            for entry in entries
-            if folder is None or any(within(path, folder) for path in entry.paths)
-        )
-        rows = list(islice(_together(wanted) if request.together else wanted, request.limit))
-    yield from map(Result, rows)
+    inboxes = {watch.inbox for watch in engine.ctx.watches.all}
+    logs = (_touches, _labels, partial(_comparisons, inboxes))
+    rows: list[list[_Row]] = []
+    for log in logs:
+        rows.append((yield from _read(engine.ctx.store, log, request, folder)))
+    newest = merge(*rows, key=lambda row: row.time_ns, reverse=True)
+    for row in islice(newest, request.limit):
+        if request.together:
+            row.response.dates = row.entries
+        yield Result(row.response)
 
 
 class _Entry(NamedTuple):
-    """A row, with the paths of its images."""
+    """An entry of a log.
 
+    `paths`: the paths of its images. `group`: neighbours with the same key can share a row.
+    `response`: a function that returns the row.
+    """
+
+    number: int
     time_ns: int
     paths: tuple[bytes, ...]
-    row: Response
+    group: tuple[str, int]
+    response: Callable[[], Response]
 
 
-def _together(rows: Iterable[Response]) -> Iterator[Response]:
-    for _, group in groupby(rows, key=_group):
-        newest, *others = group
-        newest.dates = 1 + len(others)
-        yield newest
+_Log = Callable[["Txn", int | None], Iterator[_Entry]]
+"""A function that yields the entries of a log below a number, newest first."""
 
 
-def _group(row: Response) -> tuple[str, int]:
-    """Return a key. All touches of one run have the same key. Each other row has its own key."""
-    return row.what, row.run if isinstance(row, TouchEntry) else row.number
+class _Row(msgspec.Struct):
+    """A row, with the time of its newest entry and the number of its entries."""
+
+    time_ns: int
+    group: tuple[str, int]
+    response: Response
+    entries: int = 1
 
 
-def _touches(txn: Txn) -> Iterator[_Entry]:
+def _read(
+    store: Store, log: _Log, request: Request, folder: bytes | None
+) -> Generator[Progress, None, list[_Row]]:
+    """Return the newest rows of one log, and take a step after each PART entries."""
+    rows: list[_Row] = []
+    below: int | None = None
+    total = read = 0
+    while True:
+        part = 0
+        with store.read() as txn:
+            for entry in islice(log(txn, below), PART):
+                part, below = part + 1, entry.number
+                total = total or entry.number
+                if folder is not None and not any(within(path, folder) for path in entry.paths):
+                    continue
+                if request.together and rows and rows[-1].group == entry.group:
+                    rows[-1].entries += 1
+                    continue
+                if len(rows) == request.limit:
+                    return rows
+                rows.append(_Row(entry.time_ns, entry.group, entry.response()))
+        if part < PART:
+            return rows
+        read += part
+        yield Progress("reading the history", read, max(read, total))
+
+
+def _touches(txn: Txn, below: int | None) -> Iterator[_Entry]:
     from imgscore.store import journal
 
-    for number, touch in journal.newest_first(txn):
-        row = TouchEntry(
-            what=touch.reason,
-            time_ns=touch.time_ns,
-            number=number,
-            run=touch.run,
-            inbox=display_path(touch.inbox),
-            path=display_path(touch.path),
-            sha256=touch.digest.hex(),
-            before_ns=touch.before_ns,
-            after_ns=touch.after_ns,
-            head=touch.head or None,
-        )
-        yield _Entry(touch.time_ns, (touch.path,), row)
+    for number, touch in journal.newest_first(txn, below):
+        group = touch.reason, touch.run
+        response = partial(_touch_entry, number, touch)
+        yield _Entry(number, touch.time_ns, (touch.path,), group, response)
 
 
-def _labels(txn: Txn) -> Iterator[_Entry]:
+def _touch_entry(number: int, touch: Touch) -> TouchEntry:
+    return TouchEntry(
+        what=touch.reason,
+        time_ns=touch.time_ns,
+        number=number,
+        run=touch.run,
+        inbox=display_path(touch.inbox),
+        path=display_path(touch.path),
+        sha256=touch.digest.hex(),
+        before_ns=touch.before_ns,
+        after_ns=touch.after_ns,
+        head=touch.head or None,
+    )
+
+
+def _labels(txn: Txn, below: int | None) -> Iterator[_Entry]:
     from imgscore.store import labels
 
-    for number, event in labels.newest_first(txn):
-        row = LabelEntry(
-            what="label",
-            time_ns=event.time_ns,
-            number=number,
-            path=display_path(event.path),
-            sha256=event.digest.hex(),
-            label=event.label,
-            source=event.source,
-            taste=event.taste,
-            grade=event.grade,
-        )
-        yield _Entry(event.time_ns, (event.path,), row)
+    for number, event in labels.newest_first(txn, below):
+        response = partial(_label_entry, number, event)
+        yield _Entry(number, event.time_ns, (event.path,), ("label", number), response)
 
 
-def _comparisons(txn: Txn, inboxes: set[bytes]) -> Iterator[_Entry]:
+def _label_entry(number: int, event: LabelEvent) -> LabelEntry:
+    return LabelEntry(
+        what="label",
+        time_ns=event.time_ns,
+        number=number,
+        path=display_path(event.path),
+        sha256=event.digest.hex(),
+        label=event.label,
+        source=event.source,
+        taste=event.taste,
+        grade=event.grade,
+    )
+
+
+def _comparisons(inboxes: set[bytes], txn: Txn, below: int | None) -> Iterator[_Entry]:
     from imgscore.store import comparisons
     from imgscore.store.image_paths import present_path
 
-    for number, event in comparisons.newest_first(txn):
+    for number, event in comparisons.newest_first(txn, below):
         first, second = (
             present_path(txn, event.taste, inboxes, digest) or b""
             for digest in (event.first, event.second)
         )
-        row = ComparisonEntry(
-            what="compare",
-            time_ns=event.time_ns,
-            number=number,
-            path=display_path(first),
-            sha256=event.first.hex(),
-            second_path=display_path(second),
-            second_sha256=event.second.hex(),
-            answer=event.answer,
-            source=event.source,
-            taste=event.taste,
-        )
-        yield _Entry(event.time_ns, (first, second), row)
+        response = partial(_comparison_entry, number, event, first, second)
+        yield _Entry(number, event.time_ns, (first, second), ("compare", number), response)
+
+
+def _comparison_entry(
+    number: int, event: ComparisonEvent, first: bytes, second: bytes
+) -> ComparisonEntry:
+    return ComparisonEntry(
+        what="compare",
+        time_ns=event.time_ns,
+        number=number,
+        path=display_path(first),
+        sha256=event.first.hex(),
+        second_path=display_path(second),
+        second_sha256=event.second.hex(),
+        answer=event.answer,
+        source=event.source,
+        taste=event.taste,
+    )

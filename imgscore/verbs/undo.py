@@ -8,13 +8,14 @@ If the verb is called again, it undoes the next older ordering, label or compari
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
+from itertools import islice
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import msgspec
 
 from imgscore.errors import ImgscoreError, UsageError
-from imgscore.messages import BaseRequest, PathText, Result
+from imgscore.messages import BaseRequest, PathText, Progress, Result
 from imgscore.verbs.argument_checks import folder_of
 from imgscore.verbs.base import Steps, display_path
 from imgscore.verbs.order import TouchedFile, chosen_watches, touched_files
@@ -23,8 +24,12 @@ from imgscore.watches import within
 if TYPE_CHECKING:
     from imgscore.engine.engine import Engine
     from imgscore.store.schema import EventValue, LabelEvent, Touch
+    from imgscore.store.store import Store
     from imgscore.store.transaction import Txn
     from imgscore.workers.messages import PlannedTouch
+
+PART = 1000
+"""The number of touches of the journal that are read in one step. It takes about 0.03 s."""
 
 
 class RestoredLabel(msgspec.Struct):
@@ -102,8 +107,7 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
         return
     inboxes = {watch.inbox for watch in chosen_watches(engine, request.folder)}
     store = engine.ctx.store
-    with store.read() as txn:
-        found = next(_orderings(txn, inboxes, folder), None)
+    found = yield from _last_ordering(store, inboxes, folder)
     if found is None:
         where = "" if folder is None else f" in {display_path(folder)}"
         raise ImgscoreError(f"there is no ordering to undo{where}", "see: imgscore history")
@@ -124,41 +128,48 @@ class _Ordering(NamedTuple):
     wanted: list[PlannedTouch]
 
 
-def _orderings(txn: Txn, inboxes: set[bytes], folder: bytes | None) -> Iterator[_Ordering]:
-    """Yield the orderings of `inboxes` that can be undone, newest first.
+def _last_ordering(
+    store: Store, inboxes: set[bytes], folder: bytes | None
+) -> Generator[Progress, None, _Ordering | None]:
+    """Return the last ordering of `inboxes` that can be undone, or None if there is none.
 
     If `folder` is not None, use only the touches of files in this folder or below it. A touch that
     was undone before is left out, and so is a touch that can no longer be undone. The journal may
     contain touches of other runs between the touches of an ordering. For example, a file can leave
-    the inbox during the ordering, and its original date is then restored.
+    the inbox during the ordering, and its original date is then restored. Take a step after each
+    PART touches of the journal.
     """
     from imgscore.store import journal
 
     undone: set[tuple[str, bytes]] = set()
-    ordering: list[Touch] = []
-
-    def finished() -> Iterator[_Ordering]:
-        planned = [_reversed(txn, touch) for touch in ordering]
-        if wanted := [touch for touch in planned if touch is not None]:
-            yield _Ordering(ordering[0].run, wanted)
-
-    for _, touch in journal.newest_first(txn):
-        if folder is not None and not within(touch.path, folder):
-            continue
-        if touch.reason == "undo":
-            # The `head` of an undo contains the number of the run that was undone.
-            undone.add((touch.head, touch.path))
-            continue
-        if touch.reason != "order" or touch.inbox not in inboxes:
-            continue
-        if (str(touch.run), touch.path) in undone:
-            continue
-        if ordering and touch.run != ordering[0].run:
-            yield from finished()
-            ordering = []
-        ordering.append(touch)
-    if ordering:
-        yield from finished()
+    run = 0
+    wanted: list[PlannedTouch] = []
+    below: int | None = None
+    read = total = 0
+    while True:
+        with store.read() as txn:
+            part = list(islice(journal.newest_first(txn, below), PART))
+            for number, touch in part:
+                below, total = number, total or number
+                if folder is not None and not within(touch.path, folder):
+                    continue
+                if touch.reason == "undo":
+                    # The `head` of an undo contains the number of the run that was undone.
+                    undone.add((touch.head, touch.path))
+                    continue
+                if touch.reason != "order" or touch.inbox not in inboxes:
+                    continue
+                if (str(touch.run), touch.path) in undone:
+                    continue
+                if wanted and touch.run != run:
+                    return _Ordering(run, wanted)
+                if (planned := _reversed(txn, touch)) is not None:
+                    run = touch.run
+                    wanted.append(planned)
+        if len(part) < PART:
+            return _Ordering(run, wanted) if wanted else None
+        read += len(part)
+        yield Progress("reading the journal", read, max(read, total))
 
 
 def _reversed(txn: Txn, touch: Touch) -> PlannedTouch | None:

@@ -20,9 +20,11 @@ from imgscore import config, paths
 from imgscore.engine import pruning
 from imgscore.engine.engine import open_engine
 from imgscore.errors import CorruptStoreError, StoreError
+from imgscore.store import journal
+from imgscore.store.schema import Touch
 from imgscore.store.store import Store
 from imgscore.testing import eventually
-from imgscore.verbs import thumbnails
+from imgscore.verbs import history, thumbnails
 from tests.conftest import put
 from tests.integration.engine.conftest import until
 
@@ -220,3 +222,24 @@ def test_loop_follower_does_not_wake_it_while_work_waits(
     assert not loop._engine.idle and loop._timeout() is None
     loop._begin(Call("wait", {}))
     assert loop._timeout() == loop_module.CALL_SECONDS
+
+
+def test_loop_long_history_gives_way_to_other_calls(loop: Loop, mailbox: Mailbox) -> None:
+    touches = [
+        Touch(at, 7, b"/inbox", b"/inbox/%d.jpg" % at, bytes(32), at, at + 1, "1", "order")
+        for at in range(3 * history.PART)
+    ]
+    loop._engine.ctx.store.commit(lambda txn: [journal.append(txn, touch) for touch in touches])
+    long, short = Call("history", {"together": True}), Call("history", {"limit": 1})
+    for call in (long, short):
+        loop._begin(call)
+    loop._advance_calls()
+    assert loop._timeout() == 0.0
+    assert "done" in answer(short)
+    while loop._calls:
+        loop._advance_calls()
+    assert loop._timeout() != 0.0
+    lines = []
+    while (line := long.answers.get(timeout=60)) is not END:
+        lines.append(line)
+    assert [line["result"]["dates"] for line in lines if "result" in line] == [len(touches)]

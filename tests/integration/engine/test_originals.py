@@ -11,6 +11,7 @@ from imgscore.engine.stage import Effects
 from imgscore.order.touch import DeniedError, Seen, Touched
 from imgscore.store import journal
 from imgscore.store.schema import FileAt
+from imgscore.verbs import undo
 from imgscore.verbs.status import status
 from tests.integration.engine.conftest import DAY, LONG_AGO, World, ask, until_idle, use_head
 
@@ -177,10 +178,12 @@ def test_undo_repeated_undoes_one_order_after_the_other(ordered: World) -> None:
             ask(engine, "undo", what="order")
 
 
+@pytest.mark.parametrize("part", [1, 3, 1000])
 def test_undo_order_that_a_file_has_left_undoes_the_rest(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: World, monkeypatch: pytest.MonkeyPatch, part: int
 ) -> None:
     monkeypatch.setattr(apply, "TOUCH_BATCH", 2)
+    monkeypatch.setattr(undo, "PART", part)
     for number in reversed(range(8)):
         world.put(f"{number}.jpg", number / 10)
     with world.engine() as engine:
