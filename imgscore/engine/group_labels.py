@@ -97,8 +97,8 @@ class GroupLabels:
 
         An image gets only one label in an act: the first one.
         """
-        for digest in sorted(photo.digests - self._grades.keys()):
-            if self.grade(txn, digest) != grade:
+        for digest in sorted(photo.digests):
+            if digest not in self._grades and self.grade(txn, digest) != grade:
                 self._grades[digest] = grade
                 value = stored_grade(grade)
                 event = LabelEvent(self._now_ns, self._taste, digest, value, "cli", path)

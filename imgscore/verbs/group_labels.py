@@ -6,18 +6,129 @@ is read or moved.
 
 from __future__ import annotations
 
+import os
 import time
 from typing import TYPE_CHECKING
 
-from imgscore.grades import KEEP, TRASH
+import msgspec
+
+from imgscore.grades import KEEP, TRASH, UNDECIDED
+from imgscore.messages import Result
+from imgscore.verbs.base import Steps, display_path
+from imgscore.watches import within
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from imgscore.engine.engine import Engine
-    from imgscore.engine.group_labels import Member
+    from imgscore.engine.group_labels import GroupLabels, Member, Photo
+    from imgscore.store.group_members import PresentGroup
+    from imgscore.store.groups import Kind
     from imgscore.store.schema import LabelEvent
     from imgscore.store.transaction import Txn
+
+
+class LabelledGroup(msgspec.Struct):
+    """A group whose images got labels, would get labels, or were skipped."""
+
+    kind: str
+    """`near-duplicates` or `bursts`"""
+    files: list[str]
+    """the paths of the images, the best image first"""
+    why: str
+    """what the images have in common"""
+    taste: str
+    """the taste that learns from the labels"""
+    keep: str | None
+    """the path of the image that got the label keep; null if an image of the group has this label
+    already, or if the group was skipped"""
+    trash: list[str]
+    """the paths of the images that got the label trash"""
+    kept: list[str]
+    """the paths of the images that had the label keep before, or 4 or 5 stars. They can be in
+    another folder than the given one"""
+    skipped: str | None
+    """the reason why no image of the group got a label; null if the group was not skipped"""
+    dry_run: bool = False
+    """true if no label was stored, because this is a dry run"""
+    error: str | None = None
+    """always null"""
+
+
+def label_best(
+    engine: Engine, folder: bytes | None, kind: Kind | None, *, dry_run: bool
+) -> Steps[LabelledGroup]:
+    """Label the best image of each group keep, and the others trash.
+
+    An image keeps the label that it has. `folder`: only images in this folder or below it get
+    labels. `kind`: only the groups of this kind. Yield a row for each group with new labels, and
+    for each group that was skipped. The labels of all groups are stored in one commit.
+    """
+    from imgscore.engine.group_labels import GroupLabels, raw_names
+    from imgscore.store.group_members import present_groups
+
+    now_ns = time.time_ns()
+    tastes = list(dict.fromkeys(watch.taste for watch in engine.ctx.watches.all))
+    place = engine.ctx.watches.locate(folder) if folder is not None else None
+    rows: list[LabelledGroup] = []
+    events: list[LabelEvent] = []
+    with engine.ctx.store.read() as txn:
+        names = raw_names(txn)
+        for taste in tastes if place is None else [place.watch.taste]:
+            inboxes = {watch.inbox for watch in engine.ctx.watches.all if watch.taste == taste}
+            act = GroupLabels(engine.ctx.watches, taste, now_ns=now_ns, raw_names=names)
+            for group in present_groups(txn, inboxes, kind=kind):
+                row = _label_best(txn, act, group, folder)
+                if row.keep is not None or row.trash or row.skipped is not None:
+                    row.taste, row.dry_run = taste, dry_run
+                    rows.append(row)
+            events += act.events
+    if not dry_run:
+        _commit(engine, events)
+    yield from map(Result, rows)
+
+
+def _label_best(
+    txn: Txn, act: GroupLabels, group: PresentGroup, folder: bytes | None
+) -> LabelledGroup:
+    """Collect the labels of one group."""
+    from imgscore.engine.group_labels import Member
+    from imgscore.groups.choice import choose
+
+    members: list[Member] = []
+    inside: set[int] = set()
+    for at, present in enumerate(group.members):
+        paths = [path for path in present.paths if folder is None or within(path, folder)]
+        members.append(Member(present.digest, (paths or present.paths)[0]))
+        if paths:
+            inside.add(at)
+    photos = act.photos(txn, members)
+    listed = [photo for photo in photos if not inside.isdisjoint(photo.at)]
+    kept = [photo for photo in photos if photo.grade is not None and photo.grade > UNDECIDED]
+    choice = choose(
+        [photo.grade for photo in listed],
+        kept_elsewhere=any(inside.isdisjoint(photo.at) for photo in kept),
+    )
+
+    def files(photo: Photo) -> list[str]:
+        places = [at for at in photo.at if at in inside] or photo.at
+        return [display_path(members[at].path) for at in places]
+
+    if choice.keep is not None:
+        photo = listed[choice.keep]
+        act.add(txn, photo, os.fsencode(files(photo)[0]), KEEP)
+    for at in choice.trash:
+        act.add(txn, listed[at], os.fsencode(files(listed[at])[0]), TRASH)
+    return LabelledGroup(
+        kind=group.kind,
+        files=[display_path(members[at].path) for at in sorted(inside)],
+        why=group.why,
+        taste="",
+        keep=None if choice.keep is None else files(listed[choice.keep])[0],
+        trash=[file for at in choice.trash for file in files(listed[at])],
+        kept=[file for photo in kept for file in files(photo)],
+        skipped=choice.skipped,
+    )
 
 
 def keep_and_trash(
@@ -40,7 +151,7 @@ def keep_and_trash(
             grade = KEEP if any(at < len(kept) for at in photo.at) else TRASH
             if changes_name(photo.grade, grade):
                 act.add(txn, photo, members[photo.at[0]].path, grade)
-    logged = _commit(engine, taste, act.events)
+    logged = _commit(engine, act.events)
     paths = {member.digest: member.path for member in members}
     for event in logged.values():
         paths.setdefault(event.digest, event.path)
@@ -60,11 +171,11 @@ def undo_together(
 
     with engine.ctx.store.read() as txn:
         events, later = withdrawn(txn, taste, numbers)
-    _commit(engine, taste, events)
+    _commit(engine, events)
     return events, later
 
 
-def _commit(engine: Engine, taste: str, events: list[LabelEvent]) -> dict[int, LabelEvent]:
+def _commit(engine: Engine, events: list[LabelEvent]) -> dict[int, LabelEvent]:
     """Log events in one commit, and return them by their numbers in the log."""
     from imgscore.store import labels
 
@@ -75,5 +186,6 @@ def _commit(engine: Engine, taste: str, events: list[LabelEvent]) -> dict[int, L
         return {labels.append(txn, event): event for event in events}
 
     logged = engine.ctx.store.commit(log)
-    engine.trainer.relearn(taste)
+    for taste in sorted({event.taste for event in events}):
+        engine.trainer.relearn(taste)
     return logged

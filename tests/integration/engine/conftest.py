@@ -128,7 +128,9 @@ class World:
     disk: Path | None = None
     """the folder of the inbox, if it is not the one of the store"""
     others: list[Path] = field(default_factory=list)
-    """further inboxes, of the same taste"""
+    """further inboxes, of the same taste unless `other_watch` names another"""
+    other_watch: dict[str, Any] = field(default_factory=dict)
+    """settings of the further inboxes"""
     pool: InlinePool = field(init=False)
     """the pool of the engine that was opened last"""
 
@@ -153,8 +155,11 @@ class World:
         """Open the store and an engine, as a new daemon process does."""
         config = Config(
             watch=[
-                WatchConfig(inbox=os.fspath(inbox), **self.watch)
-                for inbox in (self.inbox, *self.others)
+                WatchConfig(inbox=os.fspath(self.inbox), **self.watch),
+                *(
+                    WatchConfig(inbox=os.fspath(inbox), **self.watch | self.other_watch)
+                    for inbox in self.others
+                ),
             ],
             dry_run=self.dry_run,
             daemon=DaemonConfig(settle=self.settle_seconds, workers=1, train_after=0.0, free_mb=0),
