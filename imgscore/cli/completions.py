@@ -78,6 +78,13 @@ def downloads(incomplete: str) -> list[str]:
     return _beginning(catalogue.UFORM, incomplete)
 
 
+def group_kinds(incomplete: str) -> list[str]:
+    """Return the kinds of groups."""
+    from imgscore.verbs.groups import KINDS
+
+    return _beginning(KINDS, incomplete)
+
+
 def _watches() -> "list[WatchConfig]":
     from imgscore import config
 

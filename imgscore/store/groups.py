@@ -71,6 +71,12 @@ def iter_all(txn: Txn) -> Iterator[Group]:
         yield _group(int.from_bytes(key, "big"), value)
 
 
+def iter_after(txn: Txn, number: int) -> Iterator[Group]:
+    """Yield the groups whose number is greater than `number`, in the order of their numbers."""
+    for key, value in txn.table("groups").scan_from((number + 1).to_bytes(_NUMBER, "big")):
+        yield _group(int.from_bytes(key, "big"), value)
+
+
 def numbers(txn: Txn) -> Iterator[tuple[bytes, int]]:
     """Yield (digest, number of its group) for each image that is in a group, sorted by digest.
 

@@ -177,6 +177,15 @@ def digest_index(txn: Txn) -> Iterator[tuple[bytes, bytes]]:
     return ((key[:DIGEST_SIZE], key[DIGEST_SIZE:]) for key, _ in txn.table("places").scan())
 
 
+def digests_after(txn: Txn, digest: bytes) -> Iterator[bytes]:
+    """Yield the digest of each sighting whose digest is greater than `digest`, sorted.
+
+    A digest with several sightings is yielded once for each of them. `digest`: b"" for all.
+    """
+    first = digest + b"\xff" * (DIGEST_SIZE + 1) if digest else b""
+    return (key[:DIGEST_SIZE] for key, _ in txn.table("places").scan_from(first))
+
+
 def inboxes(txn: Txn, digests: Iterable[bytes]) -> Iterator[bytes]:
     """Yield the inbox of each present file that has one of these digests and is in an inbox.
 

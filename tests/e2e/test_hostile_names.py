@@ -36,6 +36,7 @@ def test_verbs_hostile_file_name_is_printed_escaped(inbox: Path, tmp_path: Path)
         ["explain", broken],
         ["next"],
         ["suspects"],
+        ["groups"],
         ["label", "keep", image, broken],
         ["undo", "label"],
         ["order", folder],
