@@ -10,7 +10,7 @@ import msgspec
 from imgscore.errors import ImgscoreError
 from imgscore.messages import BaseRequest, PathText, Result
 from imgscore.verbs.argument_checks import folder_of
-from imgscore.verbs.base import Steps, Waiting, display_path
+from imgscore.verbs.base import Steps, Waiting, display_path, in_parts
 
 if TYPE_CHECKING:
     from imgscore.engine.engine import Engine
@@ -66,8 +66,7 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
             engine.order_scheduler.hold(watch.inbox, held=False)
         job = engine.order_scheduler.order(watch, dry_run=dry_run)
         yield from touched_files(engine, job)
-        for touch in job.planned:
-            yield Result(TouchedFile.planned(touch))
+        yield from in_parts("listing", [TouchedFile.planned(touch) for touch in job.planned])
 
 
 def touched_files(engine: Engine, job: OrderJob) -> Steps[Response]:

@@ -17,7 +17,7 @@ import msgspec
 from imgscore.errors import ImgscoreError, UsageError
 from imgscore.messages import BaseRequest, PathText, Progress, Result
 from imgscore.verbs.argument_checks import folder_of
-from imgscore.verbs.base import Steps, display_path
+from imgscore.verbs.base import Steps, display_path, in_parts
 from imgscore.verbs.order import TouchedFile, chosen_watches, touched_files
 from imgscore.watches import within
 
@@ -112,8 +112,7 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
         where = "" if folder is None else f" in {display_path(folder)}"
         raise ImgscoreError(f"there is no ordering to undo{where}", "see: imgscore history")
     if request.dry_run or engine.ctx.config.dry_run:
-        for touch in found.wanted:
-            yield Result(TouchedFile.planned(touch))
+        yield from in_parts("listing", [TouchedFile.planned(touch) for touch in found.wanted])
         return
     for inbox in {touch.sighting.inbox for touch in found.wanted}:
         engine.order_scheduler.hold(inbox, held=True)
