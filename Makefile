@@ -5,10 +5,12 @@ ENGINE ?= $(firstword $(notdir $(shell command -v podman docker)) podman)
 
 .PHONY: run test test-all lint lint-page test-lowest test-newest model bench bench-learning bench-real crash bench-check \
   docs manual package container deb sbom release check-tag clean
+# On a terminal, the daemon runs in the background, and make shows the next step until the first
+# order. Without a terminal, for example in a container, it runs in the foreground.
 run: .venv/installed
 ifdef INBOX
-	@$(BIN)/imgscore init "$(INBOX)"
-	@exec $(BIN)/imgscored
+	@if [ -t 1 ]; then $(BIN)/imgscore init "$(INBOX)" --start; \
+	  else $(BIN)/imgscore init "$(INBOX)" && exec $(BIN)/imgscored; fi
 else
 	@$(BIN)/imgscore demo
 endif
@@ -120,8 +122,9 @@ tools/js/node_modules/.package-lock.json: tools/js/package-lock.json
 	@touch $@
 
 .venv/installed: pyproject.toml
-	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	@echo "installing imgscore into .venv: about a minute"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable .
 	@touch $@
 
 .venv/installed-dev: .venv/installed

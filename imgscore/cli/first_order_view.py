@@ -1,19 +1,54 @@
 """The view of `start` on a terminal: what imgscore does, and what to do next."""
 
+from __future__ import annotations
+
+import os
+import shutil
+import sys
 import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import typer
 
 from imgscore.cli import lifecycle
 from imgscore.cli.formatting import remarks
+from imgscore.cli.output import duration, print_note, wrapped
 from imgscore.cli.path_text import short, shortened
 from imgscore.errors import ImgscoreError
+from imgscore.reconcile.walk import ImageFile, walk
 from imgscore.verbs.first_order import next_steps, ordered_inbox
 from imgscore.verbs.status import Response
+
+if TYPE_CHECKING:
+    from imgscore.cli.live_status import Pace
 
 SECONDS = 0.5
 """Seconds between two statuses of the view. The daemon sends its last status, which takes it no
 work."""
+SCAN_SECONDS = 5.0
+"""The longest time to wait, in seconds, until the daemon has read the first image. Before that,
+an inbox with images seems to be empty."""
+PLAIN_SECONDS = 10.0
+"""Seconds between two lines about the same work on a terminal that cannot show a block in place."""
+USEFUL_LABELS = 30
+"""The number of labels from which on the order is useful: see docs/figures.md."""
+
+
+def command() -> str:
+    """Return the name with which the user can run imgscore: its path, if no folder of PATH has it.
+
+    After `make run`, it is .venv/bin/imgscore.
+    """
+    return "imgscore" if shutil.which("imgscore") else short(os.path.abspath(sys.argv[0]))
+
+
+def show_start(status: Response) -> None:
+    """Show the next steps after a start: in place on a terminal, otherwise once as lines."""
+    if sys.stdout.isatty():
+        follow_first_order(status)
+    else:
+        print_next_steps(status)
 
 
 def follow_first_order(status: Response) -> None:
@@ -25,27 +60,107 @@ def follow_first_order(status: Response) -> None:
         return
     from rich.console import Console
 
-    row: Response | None = status
     console = Console(highlight=False)
+    row: Response | None = status
     try:
-        with console.status("", refresh_per_second=4) as view:
-            while row is not None and (steps := next_steps(row)):
-                view.update("\n".join(_lines(row, steps)))
-                time.sleep(SECONDS)
-                row = _status()
+        if console.is_dumb_terminal:
+            row = _follow_with_lines(status)
+        else:
+            with console.status("", refresh_per_second=4) as view:
+                for row, pace in _statuses(status):
+                    if row is not None:
+                        view.update("\n".join(_block(row, pace)))
     except KeyboardInterrupt:
-        typer.echo("the daemon runs on; see what it does: imgscore status --watch")
+        name = command()
+        typer.echo("the daemon continues to run in the background")
+        typer.echo(f"  to see what it does: {name} status --watch")
+        typer.echo(f"  to stop it: {name} stop")
         return
     if row is None:
-        typer.echo("the daemon does not answer any more; see: imgscore status")
+        typer.echo(f"the daemon does not answer any more; see: {command()} status")
     elif inbox := ordered_inbox(row):
         typer.echo(f"in order now; sort by date, newest first: {short(inbox)}")
+        _print_labels(row)
 
 
-def _lines(row: Response, steps: list[str]) -> list[str]:
+def print_next_steps(status: Response) -> None:
+    """Print the next steps to stderr as lines, without waiting for the first order."""
+    deadline = time.monotonic() + SCAN_SECONDS
+    row: Response | None = status
+    while row is not None and _is_unlisted(row) and time.monotonic() < deadline:
+        time.sleep(SECONDS)
+        row = _status()
+    for line in next_steps(row) if row is not None else ():
+        print_note(wrapped(line, sys.stderr))
+
+
+def _is_unlisted(status: Response) -> bool:
+    """Return whether there are images in an inbox, but the daemon has not read one yet."""
+    if any(row.files + row.keep + row.trash for row in status.watches):
+        return False
+    inboxes = [os.fsencode(row.inbox) for row in status.watches]
+    return any(isinstance(found, ImageFile) for inbox in inboxes for found in walk(inbox))
+
+
+def _statuses(first: Response) -> Iterator[tuple[Response | None, Pace]]:
+    """Yield the status and its Pace until no step is left. Then yield the last status.
+
+    It is None if no daemon answers any more.
+    """
+    from imgscore.cli.live_status import Pace
+
+    pace = Pace()
+    row: Response | None = first
+    while row is not None and next_steps(row):
+        pace.add(row, time.monotonic())
+        yield row, pace
+        time.sleep(SECONDS)
+        row = _status()
+    yield row, pace
+
+
+def _follow_with_lines(first: Response) -> Response | None:
+    """Print the steps as lines when the next step changes, or after PLAIN_SECONDS."""
+    row: Response | None = None
+    printed, last = 0.0, ""
+    for row, pace in _statuses(first):
+        steps = [] if row is None else next_steps(row)
+        late = time.monotonic() - printed >= PLAIN_SECONDS
+        if row is not None and steps and (steps[-1] != last and (late or not row.pending)):
+            typer.echo("; ".join(_with_time_left(steps, pace)))
+            printed, last = time.monotonic(), steps[-1]
+    return row
+
+
+def _block(row: Response, pace: Pace) -> list[str]:
+    """Return the lines of the view."""
+    steps = next_steps(row)
+    if not steps:
+        return []
     problems = [f"attention: {shortened(problem)}" for problem in row.troubles]
-    first, *others = [*steps, *remarks(row), *problems, "Ctrl-C ends this view, not the daemon"]
+    first, *others = [
+        *_with_time_left(steps, pace),
+        *(remark for remark in remarks(row) if remark not in steps),
+        *problems,
+        "Ctrl-C ends this view; the daemon continues to run",
+    ]
     return [first, *(f"  {line}" for line in others)]
+
+
+def _with_time_left(steps: list[str], pace: Pace) -> list[str]:
+    """Return the steps, with the estimated time until all images are read."""
+    first, *others = steps
+    if first.startswith("reading") and (seconds := pace.seconds_left):
+        first = f"{first}, about {duration(seconds)}"
+    return [first, *others]
+
+
+def _print_labels(row: Response) -> None:
+    """Say how many labels there are, and how many make the order useful."""
+    labels = max(watch.labels.keep + watch.labels.trash for watch in row.watches)
+    if labels < USEFUL_LABELS:
+        typer.echo(f"  it comes from {labels} labels; from about {USEFUL_LABELS} on it is useful")
+        typer.echo(f"  to label in the browser: {command()} review")
 
 
 def _status() -> Response | None:

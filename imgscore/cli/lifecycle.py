@@ -12,9 +12,10 @@ from pathlib import Path
 import msgspec
 import typer
 
-from imgscore import client, paths, protocol
+from imgscore import client, config, paths, protocol
 from imgscore.cli.output import to_json
-from imgscore.errors import ImgscoreError
+from imgscore.cli.progress_bar import ProgressBar
+from imgscore.errors import ConfigError, ImgscoreError
 from imgscore.system import systemd
 from imgscore.verbs.base import rows_of
 from imgscore.verbs.status import Request, Response
@@ -54,6 +55,21 @@ def running() -> Response | None:
         return None
     with connection:
         (status,) = rows_of(client.call(connection, Request()))
+    return status
+
+
+def ensure_started() -> Response:
+    """Start the daemon if none runs. Return its status.
+
+    Start the systemd service if it is installed, otherwise a process. Raises ConfigError if no
+    folder is watched.
+    """
+    status = running()
+    if status is None:
+        if not config.load().watch:
+            raise ConfigError("no folder is watched yet", "add a folder: imgscore init INBOX")
+        with ProgressBar("starting"):
+            status = start_service() if systemd.is_usable() else start_process()
     return status
 
 

@@ -4,6 +4,8 @@ The commands `start` and `status` and a daemon in a terminal print these texts. 
 long path, so that each fits into a line of 80 columns.
 """
 
+from collections.abc import Sequence
+
 from imgscore.engine.log_text import counted
 from imgscore.engine.tastes import MIN_LABELS
 from imgscore.escape import printable
@@ -11,6 +13,10 @@ from imgscore.verbs.status import Response, WatchStatus
 
 MAX_NAME = 14
 """The largest number of characters of a folder name in a text: two names must fit into a line."""
+
+
+MAX_ORDER_ITEMS = 10
+"""The largest number of pending items that are probably orders. More items are images to read."""
 
 
 def what_to_do(watch: WatchStatus) -> str | None:
@@ -56,17 +62,36 @@ def next_steps(status: Response) -> list[str]:
     steps = []
     known = sum(watch.files + watch.keep + watch.trash for watch in watches)
     todo = None if learned else next(filter(None, map(what_to_do, watches)), None)
+    labels = _labels_text(watches, todo is not None)
     if status.waiting:
         steps.append(f"waiting: {status.waiting}; to process the files now: imgscore scan")
     elif learned:
-        steps.append(f"ordering: {counted(status.pending, 'item')} left")
+        work = "ordering" if status.pending <= MAX_ORDER_ITEMS else "reading images and ordering"
+        steps.append(f"{work}: {counted(status.pending, 'item')} left")
     elif status.pending and known and todo is None:
         steps.append(f"reading images and learning: {counted(status.pending, 'item')} left")
     elif status.pending:
-        steps.append(f"reading images: {known} read, {status.pending} left")
+        steps.append(f"reading images: {known:,} read, {status.pending:,} left")
+    if labels and not learned:
+        steps.append(labels)
     if todo is not None and (known or not status.pending):
         steps.append(f"next: {todo}")
-    return steps or ["learning from your labels"]
+    if todo is None and not learned and not (status.waiting or status.pending):
+        steps.insert(0, "learning from your labels")
+    return steps
+
+
+def _labels_text(watches: Sequence[WatchStatus], more: bool) -> str:
+    """Return the number of labels of the first taste as text, or "" if it has none.
+
+    `more`: whether the taste needs more labels for its first order.
+    """
+    labels = watches[0].labels
+    if not labels.keep + labels.trash:
+        return ""
+    missing = max(0, MIN_LABELS - labels.keep) + max(0, MIN_LABELS - labels.trash)
+    until = f"; {missing} more until the first order" if more and missing else ""
+    return f"labels so far: {labels.keep} keep, {labels.trash} trash{until}"
 
 
 def ordered_inbox(status: Response) -> str | None:

@@ -10,8 +10,9 @@ import msgspec
 import typer
 
 from imgscore import config, config_edit, dispatch, paths
-from imgscore.cli import completions, sorted_folders, star_folders
+from imgscore.cli import completions, lifecycle, sorted_folders, star_folders
 from imgscore.cli.app import Json, Section, app, prints
+from imgscore.cli.first_order_view import command, print_next_steps, show_start
 from imgscore.cli.formatting import left_alone_text
 from imgscore.cli.output import print_note, printable, to_json, wrapped
 from imgscore.cli.path_text import short, shortened
@@ -131,6 +132,9 @@ def init(
             "-y", "--yes", help="Ask nothing: use folders such as Keep and Rejected that exist."
         ),
     ] = False,
+    start: Annotated[
+        bool, typer.Option("--start", help="Then start the daemon, as `imgscore start` does.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Watch a folder.
@@ -181,11 +185,26 @@ def init(
     with ProgressBar("starting"):
         dispatch.reload_daemon()
     if as_json:
+        if start:
+            lifecycle.ensure_started()
         typer.echo(to_json(row))
         return
     _describe(row)
     if existing is not None and existing.taste != watch.taste:
         typer.echo(f"  its taste is {watch.taste} now; it was {existing.taste}")
+    _show_next(start=start)
+
+
+def _show_next(*, start: bool) -> None:
+    """Start the daemon if this is wanted, and show the next step."""
+    status = lifecycle.ensure_started() if start else lifecycle.running()
+    if status is None:
+        print_note(f"next: {command()} start")
+    elif start:
+        lifecycle.print_state(status.state, status.pid, as_json=False)
+        show_start(status)
+    else:
+        print_next_steps(status)
 
 
 def _describe(row: Response) -> None:

@@ -1,14 +1,8 @@
 """The command `start`: start the daemon in the background."""
 
-import sys
-
-from imgscore import config
 from imgscore.cli import lifecycle
 from imgscore.cli.app import Json, Section, app, prints
-from imgscore.cli.first_order_view import follow_first_order
-from imgscore.cli.progress_bar import ProgressBar
-from imgscore.errors import ConfigError
-from imgscore.system import systemd
+from imgscore.cli.first_order_view import show_start
 
 
 @app.command(rich_help_panel=Section.DAEMON)
@@ -18,13 +12,9 @@ def start(as_json: Json = False) -> None:
 
     If the systemd service is installed, this command starts the service. Otherwise it starts a
     process. On a terminal, the command then shows the next step, until the first order is complete.
+    Ctrl-C ends only this view.
     """
-    status = lifecycle.running()
-    if status is None:
-        if not config.load().watch:
-            raise ConfigError("no folder is watched yet", "add a folder: imgscore init INBOX")
-        with ProgressBar("starting"):
-            status = lifecycle.start_service() if systemd.is_usable() else lifecycle.start_process()
+    status = lifecycle.ensure_started()
     lifecycle.print_state(status.state, status.pid, as_json=as_json)
-    if sys.stdout.isatty() and not as_json:
-        follow_first_order(status)
+    if not as_json:
+        show_start(status)

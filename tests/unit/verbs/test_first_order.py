@@ -75,10 +75,25 @@ def test_next_steps_lead_from_reading_to_the_first_order() -> None:
         ),
         (make_status(watches=[_needing(0, 0)]), [todo]),
         (
-            make_status(watches=[ready], pending=2),
-            ["reading images and learning: 2 items left"],
+            make_status(watches=[_needing(1, 0, files=1283)], pending=1283),
+            [
+                "reading images: 1,283 read, 1,283 left",
+                "labels so far: 1 keep, 0 trash; 3 more until the first order",
+                "next: move at least 1 image that you like into keep/ and 2 others into trash/",
+            ],
         ),
-        (make_status(watches=[ready]), ["learning from your labels"]),
+        (
+            make_status(watches=[ready], pending=2),
+            ["reading images and learning: 2 items left", "labels so far: 2 keep, 2 trash"],
+        ),
+        (
+            make_status(watches=[ready]),
+            ["learning from your labels", "labels so far: 2 keep, 2 trash"],
+        ),
+        (
+            make_status(watches=[make_watch(files=20, head="1")], pending=900),
+            ["reading images and ordering: 900 items left"],
+        ),
         (
             make_status(watches=[make_watch(files=20, head="1")], pending=1),
             ["ordering: 1 item left"],
