@@ -30,6 +30,12 @@ Words = Annotated[
 ]
 
 
+MAX_LINKS = 100_000
+"""The largest number of images in a folder of links."""
+Top = Annotated[int, msgspec.Meta(ge=1, le=MAX_LINKS)]
+PerGroup = Annotated[int, msgspec.Meta(ge=0, le=MAX_LINKS)]
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+
 Stars = Literal["-1", "1", "2", "3", "4", "5"]
 
 

@@ -1,6 +1,6 @@
 """This module finds the watch and the folder (such as inbox, keep or trash) that contain a path.
 
-It reads no files. `Watches.of` also checks the folders: see watch_folders.py.
+It reads no files, except that `Watches.of` also checks the folders: see watch_folders.py.
 """
 
 import os
@@ -12,7 +12,7 @@ from imgscore import grades, watch_folders
 from imgscore.config import Config, Direction, WatchConfig, expand
 from imgscore.errors import ConfigError
 from imgscore.images.formats import is_image_name
-from imgscore.system.system_folders import is_system_name
+from imgscore.system.system_folders import is_links_folder, is_system_name
 from imgscore.watch_folders import within
 
 __all__ = ["Place", "Role", "Watch", "Watches", "grade_of", "outermost", "within"]
@@ -221,14 +221,14 @@ class Watches:
 
 def _watch(config: WatchConfig) -> Watch:
     inbox = expand(config.inbox)
-    watch_folders.check(inbox, f"inbox = {config.inbox!r}")
+    _check_folder(inbox, f"inbox = {config.inbox!r}")
     inside = os.fsdecode(inbox)
 
     def expanded(value: str | list[str], key: str) -> tuple[bytes, ...]:
         given = [value] if isinstance(value, str) else value
         folders = tuple(expand(folder, inside) for folder in given)
         for folder, text in zip(folders, given, strict=True):
-            watch_folders.check(folder, f"{key} = {text!r}")
+            _check_folder(folder, f"{key} = {text!r}")
         return folders
 
     teaching = {key: expanded(value, f"grades.{key}") for key, value in config.grades.items()}
@@ -248,6 +248,15 @@ def _watch(config: WatchConfig) -> Watch:
         ),
         config.ratings,
     )
+
+
+def _check_folder(folder: bytes, setting: str) -> None:
+    watch_folders.check(folder, setting)
+    if is_links_folder(folder):
+        raise ConfigError(
+            f"{setting} is a folder of links that imgscore has made",
+            "choose the folder that contains the images themselves",
+        )
 
 
 def _with_article(role: Role) -> str:

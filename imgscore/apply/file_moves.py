@@ -10,11 +10,11 @@ import stat
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from imgscore.apply import rename
 from imgscore.apply.folders import Folders
 from imgscore.apply.run_log import Linked, Run
 from imgscore.errors import ImgscoreError
 from imgscore.store.schema import Fingerprint
+from imgscore.system import rename
 
 _READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 

@@ -14,10 +14,10 @@ from contextlib import suppress
 
 from imgscore.apply.folders import Folders
 from imgscore.apply.mover import listed
-from imgscore.apply.rename import NeedsLinkError, link_and_unlink, rename
 from imgscore.images.ratings import names
 from imgscore.images.ratings.xmp import OWN_NAMESPACE
 from imgscore.rate.outcome import Outcome, changed, failed
+from imgscore.system.rename import NeedsLinkError, link_and_unlink, rename
 from imgscore.verbs.rate import State
 
 STARS = (-1, 1, 2, 3, 4, 5)

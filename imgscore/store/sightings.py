@@ -7,7 +7,7 @@ have been moved.
 
 import struct
 from collections.abc import Iterable, Iterator, Set
-from itertools import filterfalse
+from itertools import filterfalse, product
 
 import msgspec
 
@@ -115,12 +115,15 @@ def iter_from(txn: Txn, first: bytes) -> Iterator[tuple[bytes, Sighting]]:
         yield key, decode(value)
 
 
-def digests(txn: Txn, inboxes: Iterable[bytes]) -> Iterator[bytes]:
+def digests(
+    txn: Txn, inboxes: Iterable[bytes], roles: Iterable[Role] = ("inbox",)
+) -> Iterator[bytes]:
     """Yield the digest of each present sighting in these inboxes.
 
-    The digest is copied from the stored value. Decoding the whole value would take longer.
+    `roles`: the roles of the folders in these watches that are read. The digest is copied from the
+    stored value. Decoding the whole value would take longer.
     """
-    ends = tuple(ending(inbox, "inbox") for inbox in inboxes)
+    ends = tuple(ending(inbox, role) for inbox, role in product(inboxes, roles))
     for _, value in txn.table("sightings").scan():
         if value.endswith(ends):
             size = next(len(end) for end in ends if value.endswith(end))

@@ -32,6 +32,9 @@ CACHE_SIGNATURE = b"Signature: 8a477f597d28d172789f06886806bc55"
 BIN_FILE = b"desktop.ini"
 BIN_CLASS = "645FF040-5081-101B-9F08-00AA002F954E"
 """The class that the file desktop.ini names in each folder of the recycle bin of Windows"""
+LINKS_FILE = b".imgscore-links"
+LINKS_SIGNATURE = b"imgscore links 1"
+"""The first line of this file. imgscore writes the file into each folder of links that it makes."""
 MAX_INI_BYTES = 4096
 """The number of bytes of desktop.ini that are read. The file of a recycle bin has 129 bytes."""
 
@@ -42,11 +45,21 @@ def is_system_name(name: bytes) -> bool:
 
 
 def is_marked(folder: bytes) -> bool:
-    """Return whether a file in the folder marks it as a cache or as a recycle bin."""
+    """Return whether a file in the folder marks it as a cache, a recycle bin or a folder of links.
+
+    A folder of links is made by `imgscore links`.
+    """
+    if is_links_folder(folder):
+        return True
     if _head(os.path.join(folder, CACHE_FILE), len(CACHE_SIGNATURE)) == CACHE_SIGNATURE:
         return True
     text = _head(os.path.join(folder, BIN_FILE), MAX_INI_BYTES)
     return any(BIN_CLASS.encode(code) in text.upper() for code in ("ascii", "utf-16-le"))
+
+
+def is_links_folder(folder: bytes) -> bool:
+    """Return whether `imgscore links` has made this folder."""
+    return _head(os.path.join(folder, LINKS_FILE), len(LINKS_SIGNATURE)) == LINKS_SIGNATURE
 
 
 def _head(path: bytes, size: int) -> bytes:

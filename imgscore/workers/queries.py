@@ -10,6 +10,7 @@ import msgspec
 
 from imgscore.heads.results import Evaluation, TraitWeight
 from imgscore.store.schema import LabelName
+from imgscore.watches import Watch
 
 Row = TypeVar("Row")
 
@@ -169,6 +170,18 @@ class ReportCounts(msgspec.Struct, tag=True, frozen=True):
     failures: int
 
 
+class BestImage(msgspec.Struct, tag=True, frozen=True):
+    """An image for a folder of links, as links/choice.py chooses it.
+
+    `score`, `grade`: None if the image has no score or no label.
+    """
+
+    digest: bytes
+    path: bytes
+    score: float | None
+    grade: float | None
+
+
 class CheckedRecords(msgspec.Struct, tag=True, frozen=True):
     """The result of one check of the store. The fields are those of `store.checks.Finding`."""
 
@@ -192,6 +205,7 @@ class QueryRows(msgspec.Struct, tag=True, frozen=True):
         | ParquetRow
         | MissingThumbnail
         | ReportCounts
+        | BestImage
         | CheckedRecords
     ]
     last: bool
@@ -330,6 +344,20 @@ class ReportQuery(Query[MissingThumbnail | ReportCounts], frozen=True):
     thumbnails: bytes
 
 
+class BestQuery(Query[BestImage], frozen=True):
+    """The query for the best images of a taste, best image first. See links/choice.py.
+
+    `watches`: the watches of the taste. `top`: the largest number of images. `per_group`: the
+    largest number of images of one group; 0 means all. `min_score`: the smallest grade or score.
+    """
+
+    handler: ClassVar[str] = "links:best_images"
+    watches: list[Watch]
+    top: int
+    per_group: int
+    min_score: float
+
+
 class CheckStoreQuery(Query[CheckedRecords], frozen=True):
     """The query that checks the store. A damaged page can crash the worker, not the daemon.
 
@@ -349,5 +377,6 @@ AnyQuery = (
     | ImportHeadQuery
     | ReadParquetQuery
     | ReportQuery
+    | BestQuery
     | CheckStoreQuery
 )

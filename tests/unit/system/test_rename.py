@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from imgscore.apply import rename
 from imgscore.apply.folders import Folders
+from imgscore.system import rename
 
 
 @pytest.fixture

@@ -1,0 +1,193 @@
+"""The command `links`: make a folder of links to the best images, or remove it."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from imgscore import config, dispatch
+from imgscore.cli import output
+from imgscore.cli.app import DryRun, Json, OneTaste, Section, app, prints
+from imgscore.cli.output import print_note
+from imgscore.cli.path_text import short, shortened
+from imgscore.errors import ConfigError, UsageError
+from imgscore.links import folder as links_folder
+from imgscore.links import place
+from imgscore.links.folder import Change, Image, Options
+from imgscore.messages import Message, Progress, Result
+from imgscore.verbs import links as verb
+from imgscore.watches import Watches
+
+
+class Response(msgspec.Struct):
+    """A file in the folder of links, or a file that was removed from it."""
+
+    path: str
+    """the path of the link, the hard link or the copy"""
+    image: str
+    """the path of the image"""
+    change: str
+    """`made`, `renamed`, `kept` or `removed`; `left` for the last hard link of an image, which
+    imgscore leaves to you"""
+    rank: int | None
+    """the place of the image among the best, from 1; null for a file that was removed"""
+    sha256: str
+    """the digest of the image"""
+    score: float | None = None
+    """the probability that you would keep the image, from 0 to 1; null if there is no score"""
+    label: str | None = None
+    """the label of the image: `keep` or `undecided`; null if it has no label"""
+    grade: float | None = None
+    """the grade of the label, from 0 (trash) to 1 (keep); null if the image has no label"""
+    dry_run: bool = False
+    """true if nothing was changed, because this is a dry run"""
+    error: str | None = None
+    """the reason why the file was not made, and a remedy; null if there is no error"""
+
+
+@app.command(rich_help_panel=Section.ORDER)
+@prints(Response)
+def links(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="The folder of links. It is made if needed.")
+    ],
+    top: Annotated[
+        int, typer.Option(min=1, max=config.MAX_LINKS, help="Choose at most N images.")
+    ] = 500,
+    per_group: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            max=config.MAX_LINKS,
+            help="Choose at most N images of one moment or motif, the best of them. 0: all.",
+        ),
+    ] = 0,
+    min_score: Annotated[
+        float, typer.Option(min=0, max=1, help="Choose only images with at least this score.")
+    ] = 0.0,
+    rank_prefix: Annotated[
+        bool,
+        typer.Option(
+            "--rank-prefix", help="Begin each name with its rank, for viewers that sort by name."
+        ),
+    ] = False,
+    hard: Annotated[
+        bool, typer.Option("--hard", help="Make hard links instead of symbolic links.")
+    ] = False,
+    copy: Annotated[
+        bool, typer.Option("--copy", help="Make copies, for example on a memory card.")
+    ] = False,
+    taste: OneTaste = None,
+    remove: Annotated[
+        bool, typer.Option("--remove", help="Remove all links that imgscore has made in DIR.")
+    ] = False,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Make a folder of links to your best images, for slideshows, photo frames and media servers.
+
+    Kept images come first, then the images with the highest scores. Images that you have trashed
+    are never chosen. If there are several copies of an image, one of them is chosen.
+
+    Run the command again to bring the folder up to date. Only files that imgscore has made there
+    are removed or renamed; your own files stay. A folder of links in an inbox is never indexed.
+    """
+    if hard and copy:
+        raise UsageError("--hard and --copy exclude each other", "give one of them")
+    path = os.path.realpath(os.fsencode(folder))
+    if remove:
+        rows = _removed(path, dry_run=dry_run)
+    else:
+        options = Options("hard" if hard else "copy" if copy else "link", rank_prefix, top)
+        request = verb.Request(top, per_group, min_score, taste)
+        rows = _refreshed(path, request, options, dry_run=dry_run)
+    counts = _Counts()
+    code = output.print_messages(counts.counted(rows), _describe, as_json=as_json)
+    if not as_json:
+        print_note(counts.summary(os.fsdecode(path), dry_run=dry_run, removes=remove))
+    raise typer.Exit(code)
+
+
+def _removed(path: bytes, *, dry_run: bool) -> Iterator[Message[Response]]:
+    for change in links_folder.clear(path, dry_run=dry_run):
+        yield Result(_row(path, change, None, dry_run=dry_run))
+
+
+def _refreshed(
+    path: bytes, request: verb.Request, options: Options, *, dry_run: bool
+) -> Iterator[Message[Response]]:
+    watches = Watches.of(dispatch.settings_in_force())
+    try:
+        place.check(path, os.fsdecode(path), watches)
+    except ConfigError as error:
+        raise UsageError(error.message, error.remedy) from None
+    yield Progress("choosing the best images", 0, request.top)
+    chosen: dict[str, verb.Response] = {}
+    for message in dispatch.call(request):
+        if isinstance(message, Result):
+            chosen[message.row.sha256] = message.row
+        else:
+            yield message
+    images = [
+        Image(bytes.fromhex(image.sha256), os.fsencode(image.path)) for image in chosen.values()
+    ]
+    changes = links_folder.refresh(
+        path,
+        images,
+        options,
+        dry_run=dry_run,
+        must_be_new=place.is_watched(path, watches),
+    )
+    for change in changes:
+        yield Result(_row(path, change, chosen.get(change.digest), dry_run=dry_run))
+
+
+def _row(path: bytes, change: Change, image: verb.Response | None, *, dry_run: bool) -> Response:
+    return Response(
+        path=os.fsdecode(os.path.join(path, change.name)),
+        image=change.image,
+        change=change.what,
+        rank=change.rank,
+        sha256=change.digest,
+        score=image.score if image is not None else None,
+        label=image.label if image is not None else None,
+        grade=image.grade if image is not None else None,
+        dry_run=dry_run,
+        error=change.error,
+    )
+
+
+class _Counts:
+    """Counts the files for the summary."""
+
+    def __init__(self) -> None:
+        self._of = dict.fromkeys(("made", "renamed", "kept", "removed", "left"), 0)
+
+    def counted(self, rows: Iterator[Message[Response]]) -> Iterator[Message[Response]]:
+        """Yield all messages, and count the rows without an error."""
+        for message in rows:
+            if isinstance(message, Result) and message.row.error is None:
+                self._of[message.row.change] += 1
+            yield message
+
+    def summary(self, path: str, *, dry_run: bool, removes: bool) -> str:
+        """Return a line about the whole folder."""
+        total = self._of["made"] + self._of["renamed"] + self._of["kept"]
+        if not removes and not any(self._of.values()):
+            return "no image has a label or a score yet; see: imgscore status"
+        would = " would be" if dry_run else ""
+        parts = [f"{count}{would} {what}" for what, count in self._of.items() if count]
+        return f"{short(path)}: {total} images ({', '.join(parts)})"
+
+
+def _describe(row: Response) -> str | None:
+    if row.error is not None:
+        return f"failed  {short(row.path)}: {shortened(row.error)}"
+    if row.change == "left":
+        return f"left    {short(row.path)}: it is the last file of its image, so it is yours now"
+    if not row.dry_run or row.change == "kept":
+        return None
+    return f"would be {row.change}  {short(row.path)} → {short(row.image)}"
