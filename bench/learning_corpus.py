@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,6 +20,8 @@ from imgscore.heads.features import Features
 from imgscore.heads.library import fit_features
 
 OFFICIAL = ("photos", "nature", "food", "signs", "mixed")
+OFFICIAL_SOURCES = ("wallpapers", "screenshots", "clipart")
+"""the folders of the corpus on which the settings of the head were tuned"""
 
 
 @dataclass(frozen=True)
@@ -55,18 +57,23 @@ class Corpus:
         return fit_features(self.embeddings[mixed], self.sections, more)
 
 
-def read(cache: Path) -> Corpus:
-    """Read a cache that `main` wrote."""
+def read(cache: Path, sources: Sequence[str] = OFFICIAL_SOURCES) -> Corpus:
+    """Read the images of some folders from a cache that `main` wrote.
+
+    `sources`: if it is empty, all images are read, and the cache can be of any embedder.
+    """
     with np.load(cache) as arrays:
-        if str(arrays["embedder"]) != lite0_spec.ID:
+        if sources and str(arrays["embedder"]) != lite0_spec.ID:
             raise SystemExit(
                 f"{cache} was made by the embedder {arrays['embedder']}: embed the corpus again"
             )
         names, stops = arrays["sections"].tolist(), arrays["stops"].tolist()
         sections = tuple(map(Section, names, [0, *stops[:-1]], stops))
-        return Corpus(
-            arrays["embeddings"], arrays["extras"], arrays["category"], sections, arrays["names"]
-        )
+        columns = [arrays[key] for key in ("embeddings", "extras", "category", "names")]
+        source = [str(name).split("/", 1)[0] for name in columns[-1]]
+        rows = np.isin(source, sources) if sources else np.ones(len(source), bool)
+        embeddings, extras, category, paths = (column[rows] for column in columns)
+        return Corpus(embeddings, extras, category, sections, paths)
 
 
 def tastes(corpus: Corpus) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -130,8 +137,9 @@ def main(folder: Path, cache: Path, second: str = "") -> None:
 
     embedder = lite0.load()
     vectors, traits, category, names = [], [], [], []
-    for part in ("wallpapers", "screenshots", "clipart"):
-        for path in sorted(path for path in (folder / part).rglob("*") if path.is_file()):
+    parts = sorted(part for part in folder.iterdir() if not part.name.startswith("."))
+    for part in parts:
+        for path in sorted(path for path in part.rglob("*") if path.is_file()):
             try:
                 picture = decode(path.read_bytes())
             except ImageError as error:

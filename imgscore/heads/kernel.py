@@ -156,6 +156,17 @@ class KernelRecipe:
         them.
         """
         examples.check()
+        inputs = Inputs.of(examples, graph=max((settings or {}).get("reaches", GRAPH_WEIGHTS)) > 0)
+        return self.fit_inputs(examples, inputs, folds, settings)
+
+    def fit_inputs(
+        self,
+        examples: Examples,
+        inputs: Inputs,
+        folds: Ints | None = None,
+        settings: Mapping[str, Any] | None = None,
+    ) -> Fitted:
+        """Train a kernel head on `inputs`, which many trainings over one library can share."""
         # Use lists, because JSON has no tuples. The settings are then unchanged after a head is
         # saved and loaded.
         chosen = {
@@ -168,7 +179,6 @@ class KernelRecipe:
         if folds is None:
             folds = split_answers(examples.upper, comparisons, examples.all_groups)
         _, folds = np.unique(folds, return_inverse=True)
-        inputs = Inputs.of(examples, graph=max(chosen["reaches"]) > 0)
         answers = Answers(examples.grades.astype(np.float64), comparisons)
         solve = solve_exactly if inputs.are_few else solve_by_nystrom
         near, far, constant, outputs = solve(inputs, answers, folds, chosen)

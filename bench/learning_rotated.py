@@ -1,0 +1,283 @@
+"""The head beside other methods, on tastes that it was not tuned on: prints tables of LEARNING.md.
+
+`python bench/learning_rotated.py CACHE.npz [TABLE [DRAWS [LABELS]]]`. The cache can have any
+embeddings (see learning_corpus.py); learning_sources.py fetches the images. TABLE:
+
+figures: error of the head and of other methods, with intervals; needs scikit-learn.
+rotated: for each source, the settings with the lowest error on all other sources.
+trust: the calibration of scores, and the coverage of the intervals.
+
+All heads of a library share one graph of all of its images. The intervals are bootstraps over
+tastes, within libraries.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from learning import print_table
+from learning_corpus import Corpus, read
+from learning_tastes import MIXED, Taste, draws_of, libraries, tastes_of
+
+from imgscore.heads.arrays import Floats
+from imgscore.heads.base import Examples, Fitted
+from imgscore.heads.features import Features
+from imgscore.heads.graph import graph_kernel
+from imgscore.heads.kernel import KernelRecipe
+from imgscore.heads.kernel_solver import Inputs
+from imgscore.heads.measures import Ranking, quality
+
+COUNTS = (10, 20, 50, 100, 300)
+"""numbers of labels"""
+TESTED = 1000
+"""the number of images that are ranked"""
+BOOTSTRAP = 1000
+SETTINGS: dict[str, dict[str, Any]] = {
+    "shipped": {},
+    "similarity alone": {"reaches": [0.0]},
+    "graph 1": {"reaches": [1.0]},
+    "graph 8": {"reaches": [8.0]},
+    "gamma 0.3": {"gamma": 0.3},
+    "gamma 3": {"gamma": 3.0},
+    "noise 0.1": {"noises": [0.1]},
+    "noise 1": {"noises": [1.0]},
+}
+"""candidates of the table `rotated`, as settings of KernelRecipe.fit"""
+
+
+@dataclass(frozen=True)
+class Library:
+    """A library with the parts of a training that do not depend on labels."""
+
+    name: str
+    corpus: Corpus
+    tastes: list[Taste]
+    features: Features
+    rows: Floats
+    graph: Floats
+
+    def fit(
+        self, rows: np.ndarray, labels: np.ndarray, settings: Mapping[str, Any] | None = None
+    ) -> Fitted:
+        """Train the shipped head on labelled rows, with all images as nodes of the graph."""
+        examples: Examples = replace(self.corpus.examples(rows, labels), features=self.features)
+        order = np.concatenate([rows, np.setdiff1d(np.arange(len(self.rows)), rows)])
+        inputs = Inputs(
+            self.features,
+            self.rows[rows],
+            self.rows[order].astype(np.float16),
+            self.graph[np.ix_(order, rows)],
+        )
+        return KernelRecipe().fit_inputs(examples, inputs, None, settings)
+
+    def score(self, fitted: Fitted, rest: np.ndarray) -> Floats:
+        """The scores of the images `rest`."""
+        return fitted.head.score(self.corpus.embeddings[rest], self.corpus.extras[rest]).score
+
+
+def load(cache: Path) -> Iterator[Library]:
+    """The libraries of a cache, one at a time."""
+    for name, corpus in libraries(read(cache, ())).items():
+        features = corpus.features()
+        rows = features(corpus.embeddings, corpus.extras)
+        nodes = rows.astype(np.float16).astype(np.float32)
+        yield Library(
+            name, corpus, tastes_of(corpus), features, rows, graph_kernel(nodes, len(nodes))
+        )
+
+
+class Rivals:
+    """Other methods on the last layer: square roots, centred on the library, of unit length."""
+
+    def __init__(self, corpus: Corpus) -> None:
+        section = corpus.sections[0]
+        values = corpus.embeddings[:, section.start : section.stop].astype(np.float32)
+        if (values >= 0).all():
+            values = np.sqrt(values)
+        values -= values.mean(axis=0)
+        self._values = values / np.linalg.norm(values, axis=1, keepdims=True)
+
+    def scores(
+        self, rows: np.ndarray, labels: np.ndarray, rest: np.ndarray
+    ) -> dict[str, np.ndarray]:
+        """The scores of the images `rest` by each method."""
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.svm import SVC
+
+        train, test = self._values[rows], self._values[rest]
+        machine = SVC(C=10, gamma=1.0, class_weight="balanced").fit(train, labels)
+        logistic = LogisticRegression(C=10, class_weight="balanced", max_iter=300)
+        cosine = test @ train.T
+        nearest = np.argsort(-cosine, axis=1)[:, : int(np.clip(len(rows) // 4, 3, 9))]
+        weight = np.exp(5 * np.take_along_axis(cosine, nearest, axis=1))
+        weight /= np.where(labels, labels.sum(), (~labels).sum())[nearest]
+        neighbours = (weight * labels[nearest]).sum(axis=1) / weight.sum(axis=1)
+        return {
+            "plain SVM": machine.decision_function(test),
+            "logistic regression": logistic.fit(train, labels).decision_function(test),
+            "k nearest": neighbours,
+        }
+
+
+Errors = dict[tuple[str, str, str], np.ndarray]
+"""(library, kind, taste) → the mean error [counts, methods]"""
+
+
+def error_of(scores: np.ndarray, keep: np.ndarray) -> float:
+    return 1 - Ranking(np.asarray(scores, np.float32), keep.astype(np.float32)).auc()
+
+
+def figures(cache: Path, draws: int, counts: tuple[int, ...]) -> None:
+    """Print the error of the head and of other methods."""
+    errors: Errors = {}
+    names: list[str] = []
+    for library in load(cache):
+        rivals = Rivals(library.corpus)
+        for taste in library.tastes:
+            found = []
+            for count in counts:
+                sums = []
+                for rows, labels, rest in draws_of(taste, count, draws, TESTED):
+                    scores = rivals.scores(rows, labels, rest)
+                    scores["head"] = library.score(library.fit(rows, labels), rest)
+                    names = list(scores)
+                    sums.append([error_of(each, taste.keep[rest]) for each in scores.values()])
+                found.append(np.mean(sums, axis=0))
+            errors[library.name, taste.kind, taste.name] = np.array(found)
+            print_taste(library, taste, np.array(found)[:, [0, -1]])
+    title = f"{len(errors)} tastes, {draws} draws"
+    print_ratios(f"error against the plain SVM's, {title}", errors, counts, names)
+    for number, what in enumerate(("library", "kind")):
+        groups = list(dict.fromkeys(key[number] for key in errors))
+        ratios = []
+        for group in groups:
+            part = np.array([value for key, value in errors.items() if key[number] == group])
+            ratios.append(part[:, :, -1].mean(axis=0) / part[:, :, 0].mean(axis=0))
+        print_table(f"error of the head by {what}, {title}", counts, groups, np.array(ratios))
+    mean = 1 - np.array(list(errors.values())).mean(axis=0).T
+    print_table(f"mean AUC, {title}", counts, names, mean)
+
+
+def print_taste(library: Library, taste: Taste, errors: np.ndarray) -> None:
+    """Print the AUC of SVM and head for a taste to standard error."""
+    pairs = ", ".join(f"{1 - plain:.3f} → {1 - head:.3f}" for plain, head in errors)
+    whims = f"{taste.keep.mean():.0%} keeps, {taste.whims:.0%} whims"
+    print(f"{library.name}: {taste.kind}: {taste.name} ({whims}): {pairs}", file=sys.stderr)
+
+
+def print_ratios(title: str, errors: Errors, counts: tuple[int, ...], names: list[str]) -> None:
+    """Print mean errors as shares of the first method's, with 95 % intervals."""
+    print(f"\n**{title}**\n\n| | " + " | ".join(map(str, counts)) + " |")
+    print("|---" * (len(counts) + 1) + "|")
+    for method, name in enumerate(names):
+        cells = []
+        for column in range(len(counts)):
+            pair = {key: value[column, [0, method]] for key, value in errors.items()}
+            ratio, low, high = ratio_of(pair)
+            cells.append(f"{ratio:.3f} [{low:.2f}, {high:.2f}]")
+        print(f"| {name} | " + " | ".join(cells) + " |", flush=True)
+
+
+def ratio_of(pairs: Mapping[tuple[str, str, str], np.ndarray]) -> tuple[float, float, float]:
+    """The ratio of two mean errors, with a bootstrap over the tastes of each library."""
+    generator = np.random.default_rng(0)
+    library = np.array([key[0] for key in pairs])
+    values = np.array(list(pairs.values()))
+    sums = np.zeros((BOOTSTRAP, 2))
+    for name in np.unique(library):
+        part = values[library == name]
+        drawn = generator.integers(0, len(part), (BOOTSTRAP, len(part)))
+        sums += part[drawn].sum(axis=1)
+    low, high = np.quantile(sums[:, 1] / sums[:, 0], [0.025, 0.975])
+    mean = values.mean(axis=0)
+    return float(mean[1] / mean[0]), float(low), float(high)
+
+
+def rotated(cache: Path, draws: int, counts: tuple[int, ...]) -> None:
+    """Print the error of settings that were chosen on other sources, against the shipped ones."""
+    errors: Errors = {}
+    for library in load(cache):
+        for taste in library.tastes:
+            found = np.zeros((len(counts), len(SETTINGS)))
+            for column, count in enumerate(counts):
+                for rows, labels, rest in draws_of(taste, count, draws, TESTED):
+                    found[column] += [
+                        error_of(
+                            library.score(library.fit(rows, labels, each), rest), taste.keep[rest]
+                        )
+                        / draws
+                        for each in SETTINGS.values()
+                    ]
+            errors[library.name, taste.kind, taste.name] = found
+        print(library.name, file=sys.stderr, flush=True)
+    title = f"{len(errors)} tastes, {draws} draws"
+    print_ratios(f"error against that of the shipped head, {title}", errors, counts, [*SETTINGS])
+    names = list(SETTINGS)
+    chosen: Errors = {}
+    for source in dict.fromkeys(key[0] for key in errors):
+        others = [value for key, value in errors.items() if key[0] not in (source, MIXED)]
+        best = np.mean(others, axis=0).argmin(axis=1)
+        for key, value in errors.items():
+            if key[0] == source:
+                chosen[key] = np.column_stack([value[:, 0], value[np.arange(len(counts)), best]])
+        print(f"{source}: {', '.join(names[each] for each in best)}", file=sys.stderr)
+    title = f"settings chosen for each number of labels on the other sources, {title}"
+    print_ratios(title, chosen, counts, ["shipped", "chosen"])
+
+
+def trust(cache: Path, draws: int, counts: tuple[int, ...]) -> None:
+    """Print the calibration of the head's scores, and the coverage of its intervals.
+
+    The tested images have whims, too, because a score is the probability of a label. They are
+    weighted as if they had the labels' share of keeps. The expected calibration error has ten bins
+    of equal width.
+    """
+    sums = np.zeros((len(counts), 5))
+    total = 0
+    for library in load(cache):
+        for taste in library.tastes:
+            total += draws
+            for column, count in enumerate(counts):
+                for rows, labels, rest in draws_of(taste, count, draws, TESTED):
+                    fitted = library.fit(rows, labels)
+                    score = library.score(fitted, rest).astype(np.float64)
+                    wrong = np.random.default_rng(count).random(len(rest)) < taste.whims
+                    truth = taste.keep[rest] ^ wrong
+                    share = labels.mean()
+                    weight = np.where(truth, share / truth.mean(), (1 - share) / (1 - truth.mean()))
+                    bins = np.minimum((score * 10).astype(int), 9)
+                    gaps = np.bincount(bins, weight * (score - truth), 10)
+                    clipped = np.clip(np.where(truth, score, 1 - score), 1e-6, 1)
+                    base = -share * np.log(share) - (1 - share) * np.log(1 - share)
+                    measured = quality(fitted.held_out.score, labels.astype(np.float32))
+                    auc = 1 - error_of(score, truth)
+                    assert measured.auc is not None
+                    sums[column] += [
+                        np.abs(gaps).sum() / weight.sum(),
+                        float(np.mean(weight * -np.log(clipped))),
+                        base,
+                        measured.auc.low <= auc <= measured.auc.high,
+                        measured.auc.high - measured.auc.low,
+                    ]
+        print(library.name, file=sys.stderr, flush=True)
+    names = ("calibration error", "log loss", "log loss of a constant", "AUC covered", "width")
+    print_table(f"{total // draws} tastes, {draws} draws", counts, names, (sums / total).T)
+
+
+def main() -> None:
+    """Print the table that the command line names."""
+    table = sys.argv[2] if len(sys.argv) > 2 else "figures"
+    draws = int(sys.argv[3]) if len(sys.argv) > 3 else 2
+    counts = tuple(map(int, sys.argv[4].split(","))) if len(sys.argv) > 4 else COUNTS
+    {"figures": figures, "rotated": rotated, "trust": trust}[table](
+        Path(sys.argv[1]), draws, counts
+    )
+
+
+if __name__ == "__main__":
+    main()
