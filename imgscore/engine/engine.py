@@ -24,6 +24,7 @@ from imgscore.engine.mass_changes import MassChanges
 from imgscore.engine.order_scheduler import OrderScheduler
 from imgscore.engine.problems import LowSpaceError
 from imgscore.engine.pruning import Pruner
+from imgscore.engine.qualities import QualityMeasurer
 from imgscore.engine.queries import Queries
 from imgscore.engine.ratings import RatingReader
 from imgscore.engine.refusals import Refusals
@@ -77,6 +78,7 @@ class Engine:
             self.thumbnailer = Thumbnailer(self.ctx)
             self.backup_job = BackupJob(self.ctx)
             self.trainer = Trainer(self.ctx, txn)
+            self.quality_measurer = QualityMeasurer(self.ctx, txn)
             self.time_restorer = TimeRestorer(self.ctx, refusals, txn)
             self.order_scheduler = OrderScheduler(self.ctx, refusals, txn)
             self.pruner = Pruner(self.ctx)
@@ -91,6 +93,7 @@ class Engine:
             self.thumbnailer,
             self.backup_job,
             self.trainer,
+            self.quality_measurer,
             self.time_restorer,
             self.order_scheduler,
             self.pruner,

@@ -74,6 +74,8 @@ class Effects:
     """the tastes that have a file without a score from the head in use"""
     reorder: set[str] = field(default_factory=set)
     """the tastes whose files have new scores"""
+    regrouped: set[bytes] = field(default_factory=set)
+    """the digests of images whose group or quality has changed"""
     restore: set[FileAt] = field(default_factory=set)
     """the files that left the inbox and whose original date must be restored"""
 

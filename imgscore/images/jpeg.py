@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 SOI, EOI = b"\xff\xd8", b"\xff\xd9"
 _SOS, _DAC = 0xDA, 0xCC
+_DQT = 0xDB
 _JPEG_LS = 0xF7
 _FRAMES = frozenset({*range(0xC0, 0xD0), _JPEG_LS} - {0xC4, 0xC8, _DAC})
 """The markers that begin a frame. The marker names the coding of the pixels."""
@@ -19,7 +20,7 @@ arithmetic coding."""
 _PROGRESSIVE_FRAMES = frozenset({0xC2, 0xCA})
 _STANDALONE = frozenset({0x01, *range(0xD0, 0xD9)})
 """The markers that have no size and no content."""
-_KEPT = frozenset({*_FRAMES, 0xC4, _DAC, 0xDB, 0xDC, 0xDD, 0xE0, 0xE1, 0xEE})
+_KEPT = frozenset({*_FRAMES, 0xC4, _DAC, _DQT, 0xDC, 0xDD, 0xE0, 0xE1, 0xEE})
 """The segments that decoding uses: frame, tables, and the application segments 0, 1 and 14 (JFIF,
 EXIF and Adobe's colour transform)."""
 MAX_GARBAGE_BYTES = 128
@@ -33,6 +34,9 @@ TRAILER_BYTES = 4096
 editors may append data after the end marker."""
 _COEFFICIENTS = 64
 """The number of coefficients of a block of 8 × 8 pixels."""
+_STANDARD_STEPS = 3688
+"""The sum of the quantisation steps of the luma in the JPEG standard's table, which libjpeg uses
+unchanged for the quality 50, and scales for every other quality."""
 
 
 class Segment(NamedTuple):
@@ -114,6 +118,28 @@ def without_unused_segments(data: bytes) -> bytes:
         if segment.marker in _KEPT:
             kept.append(data[start + segment.start : start + segment.end])
     return data
+
+
+def quality(data: bytes) -> int | None:
+    """Return the quality of the compression, from 1 to 100, as libjpeg's programs name it.
+
+    It follows from the mean of the first quantisation table, the one of the luma. Return None if
+    the file has no such table.
+    """
+    for segment in segments(data):
+        if segment.marker == _SOS:
+            return None
+        if segment.marker != _DQT or not segment.body:
+            continue
+        is_wide = segment.body[0] >> 4 != 0
+        size = _COEFFICIENTS * (2 if is_wide else 1)
+        table = segment.body[1 : 1 + size]
+        if len(table) < size:
+            return None
+        steps: tuple[int, ...] = struct.unpack(f">{_COEFFICIENTS}{'H' if is_wide else 'B'}", table)
+        percent = 100 * sum(steps) / _STANDARD_STEPS
+        return max(1, min(100, round((200 - percent) / 2 if percent <= 100 else 5000 / percent)))
+    return None
 
 
 def is_progressive(data: bytes) -> bool:

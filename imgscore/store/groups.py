@@ -7,6 +7,7 @@ sightings have equal digests.
 """
 
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Literal, NamedTuple, get_args
 
 import msgspec
@@ -84,6 +85,16 @@ def numbers(txn: Txn) -> Iterator[tuple[bytes, int]]:
     """
     for digest, number in txn.table("grouped").scan():
         yield digest, int.from_bytes(number, "big")
+
+
+def contains(txn: Txn, digest: bytes) -> bool:
+    """Return whether an image is in a group. The group is not decoded."""
+    return txn.table("grouped").get(digest) is not None
+
+
+def digests_from(txn: Txn, first: bytes, limit: int) -> list[bytes]:
+    """Return the digests of at most `limit` images in groups, from `first` on, sorted."""
+    return [digest for digest, _ in islice(txn.table("grouped").scan_from(first), limit)]
 
 
 def count(txn: Txn) -> int:

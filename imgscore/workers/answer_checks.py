@@ -46,6 +46,7 @@ from imgscore.workers.messages import (
     Unstable,
     WrongAnswerError,
 )
+from imgscore.workers.quality_messages import MeasureQuality, QualityMeasured
 from imgscore.workers.queries import Query, QueryRows
 
 MAX_TEXT = 100_000
@@ -59,6 +60,7 @@ _FILE = (Unstable, Unreadable, NeedsMemory, *_ANY_TASK)
 _FITTING: dict[type, tuple[type, ...]] = {
     IndexFile: (FileIndexed, *_FILE),
     MakeThumbnail: (ThumbnailMade, *_FILE),
+    MeasureQuality: (QualityMeasured, *_FILE),
     ReadRatings: (RatingsRead, *_FILE),
     TryDevice: (DeviceTried, *_ANY_TASK),
     Rescore: (Scored, *_ANY_TASK),
@@ -96,6 +98,8 @@ def _is_possible(task: Task, answer: Answer, dim: int | None) -> bool:
             return is_file(answer, dim)
         case RatingsRead():
             return isinstance(task, ReadRatings) and _are_ratings(answer, task.path)
+        case QualityMeasured(quality):
+            return all(value is None or 0 <= value < MAX_COUNT for value in quality)
         case Scored(packed):
             return len(packed) % _score.size == 0 and all(
                 _is_score(score, deviation) for _, score, deviation in _score.iter_unpack(packed)

@@ -17,6 +17,7 @@ from imgscore.images.traits import Traits
 from imgscore.order.timeline import Packed
 from imgscore.store.schema import Fingerprint, HeadRecord, Sighting, Ties
 from imgscore.watches import Watch
+from imgscore.workers.quality_messages import MeasureQuality, QualityMeasured
 from imgscore.workers.queries import Query, QueryRows
 
 
@@ -126,12 +127,20 @@ class TryDevice(msgspec.Struct, tag=True, frozen=True):
 
 
 OwnTask = (
-    IndexFile | Rescore | Train | Plan | BackUp | Prune | MakeThumbnail | ReadRatings | TryDevice
+    IndexFile
+    | Rescore
+    | Train
+    | Plan
+    | BackUp
+    | Prune
+    | MakeThumbnail
+    | MeasureQuality
+    | ReadRatings
+    | TryDevice
 )
-"""The tasks that this module defines. The other tasks are the queries, which workers/queries.py
-defines."""
+"""The tasks that are no query. workers/queries.py defines the queries."""
 Task = OwnTask | Query[Any]
-FileTask = IndexFile | MakeThumbnail | ReadRatings | TryDevice
+FileTask = IndexFile | MakeThumbnail | MeasureQuality | ReadRatings | TryDevice
 """The tasks that read one file, or try the device. Only file workers do these tasks. A file worker
 has limits of time and memory."""
 
@@ -366,6 +375,7 @@ Answer = (
     | Unstable
     | Unreadable
     | ThumbnailMade
+    | QualityMeasured
     | RatingsRead
     | NeedsMemory
     | Scored

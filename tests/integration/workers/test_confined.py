@@ -119,6 +119,11 @@ def thumbnail(files: Files) -> Task:
     return messages.MakeThumbnail(os.fsencode(files.image), digest, file)
 
 
+def quality(files: Files) -> Task:
+    digest = hashlib.sha256(files.image.read_bytes()).digest()
+    return messages.MeasureQuality(os.fsencode(files.image), digest)
+
+
 def parquet_query(files: Files) -> Task:
     file = files.folder / "rows.parquet"
     with Store(files.folder / "store") as store:
@@ -182,6 +187,7 @@ def test_make_folder_after_confinement_lets_libraries_make_files(files: Files) -
 TASKS: dict[type[Any], Callable[[Files], Task]] = {
     messages.IndexFile: lambda files: messages.IndexFile(os.fsencode(files.image), TASTE, "1"),
     messages.MakeThumbnail: thumbnail,
+    messages.MeasureQuality: quality,
     messages.Train: lambda files: messages.Train(TASTE),
     messages.Rescore: lambda files: messages.Rescore(TASTE, "1"),
     messages.Plan: lambda files: messages.Plan(files.watch, "1", []),

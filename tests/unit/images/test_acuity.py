@@ -1,0 +1,128 @@
+"""The facts of full-resolution pixels: each degradation of a picture changes the fact it should."""
+
+import io
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image, ImageFilter
+
+from imgscore.images import jpeg
+from imgscore.images.acuity import Acuity, measure
+from tests.conftest import draw
+
+SIDE = 512
+
+
+def picture() -> Image.Image:
+    """A picture with flat parts, edges and texture, which no camera has softened."""
+    chance = np.random.default_rng(5)
+    rows, columns = np.mgrid[:SIDE, :SIDE]
+    pixels = np.full((SIDE, SIDE), 90.0)
+    for _ in range(40):
+        x, y, radius = (
+            int(chance.integers(low, high)) for low, high in ((0, SIDE), (0, SIDE), (10, 60))
+        )
+        pixels[(columns - x) ** 2 + (rows - y) ** 2 < radius**2] = chance.integers(40, 220)
+    waves = 20 * np.sin(columns[:200, :200] / 1.7) * np.sin(rows[:200, :200] / 2.3)
+    pixels[100:300, 100:300] += waves
+    return Image.fromarray(np.clip(pixels, 20, 235).astype(np.uint8)).convert("RGB")
+
+
+def noisy(image: Image.Image, deviation: float) -> Image.Image:
+    """The image with the same noise in all channels, so that the luma has this deviation."""
+    noise = np.random.default_rng(6).normal(0, deviation, (image.height, image.width, 1))
+    return Image.fromarray(np.clip(np.asarray(image) + noise + 0.5, 0, 255).astype(np.uint8))
+
+
+def compressed(image: Image.Image, quality: int) -> Image.Image:
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=quality)
+    return Image.open(file)
+
+
+def measured(image: Image.Image) -> Acuity:
+    return measure(np.asarray(image.convert("RGB")))
+
+
+def test_measure_of_blurred_copies_finds_less_detail_the_more_they_are_blurred() -> None:
+    copies = [picture().filter(ImageFilter.GaussianBlur(sigma)) for sigma in (0, 0.5, 1, 2, 3)]
+    details = [measured(copy).detail for copy in copies]
+    assert details == sorted(details, reverse=True)
+    assert details[-1] < 0.5 * details[0]
+
+
+@pytest.mark.parametrize("angle", [0, 90, 45])
+def test_measure_of_a_copy_blurred_by_motion_finds_less_detail(angle: int) -> None:
+    turned = picture().rotate(angle)
+    width = 9
+    pixels = np.asarray(turned, np.float32)
+    moved = sum(np.roll(pixels, step, 1) for step in range(width)) / width
+    blurred = Image.fromarray(np.asarray(moved).astype(np.uint8)).rotate(-angle)
+    assert measured(blurred).detail < 0.8 * measured(turned.rotate(-angle)).detail
+
+
+def test_measure_of_noisy_copies_finds_the_noise_and_no_more_detail() -> None:
+    clean = measured(picture())
+    results = [measured(noisy(picture(), deviation)) for deviation in (3, 6, 12, 20)]
+    assert clean.noise < 0.5
+    for deviation, result in zip((3, 6, 12, 20), results, strict=True):
+        assert result.noise == pytest.approx(deviation, rel=0.25)
+    details = [clean.detail, *(result.detail for result in results)]
+    assert details == sorted(details, reverse=True)
+
+
+@pytest.mark.parametrize("factor", [0.5, 0.25])
+def test_measure_of_an_enlarged_copy_finds_less_detail_than_the_original(factor: float) -> None:
+    whole = picture()
+    small = whole.resize((int(SIDE * factor), int(SIDE * factor)), Image.Resampling.LANCZOS)
+    enlarged = small.resize(whole.size, Image.Resampling.BICUBIC)
+    assert measured(enlarged).detail < 0.8 * measured(whole).detail
+    assert measured(small).detail < 0.8 * measured(whole).detail
+
+
+def test_measure_of_compressed_copies_finds_the_blocks_also_in_a_lossless_copy() -> None:
+    copies = [compressed(picture(), quality) for quality in (95, 75, 50, 30, 10)]
+    blocking = [measured(copy).blocking for copy in copies]
+    assert blocking[1:] == sorted(blocking[1:])
+    assert measured(picture()).blocking < 0.1 < blocking[2]
+
+
+def test_measure_of_a_clipped_image_counts_the_clipped_pixels() -> None:
+    pixels = np.full((64, 64, 3), 128, np.uint8)
+    pixels[:16] = 255
+    pixels[16:32] = 0
+    result = measure(pixels)
+    assert (result.highlights, result.shadows) == (0.25, 0.25)
+
+
+def test_measure_of_blurred_text_on_white_finds_nearly_as_many_clipped_pixels() -> None:
+    page = draw("text", 3).resize((900, 700))
+    blurred = page.filter(ImageFilter.GaussianBlur(1.5))
+    assert measured(blurred).highlights == pytest.approx(measured(page).highlights, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    "shape", [(1, 1), (2, 900), (7, 7), (8, 8), (9, 40), (3000, 10), (257, 33)]
+)
+@pytest.mark.parametrize("fill", ["white", "noise"])
+def test_measure_of_any_size_gives_finite_numbers(shape: tuple[int, int], fill: str) -> None:
+    pixels: NDArray[np.uint8] = np.full((*shape, 3), 255, np.uint8)
+    if fill == "noise":
+        pixels = np.random.default_rng(1).integers(0, 256, (*shape, 3), np.uint8)
+    result = measure(pixels)
+    assert all(np.isfinite(value) and value >= 0 for value in result)
+
+
+@pytest.mark.parametrize("quality", [25, 30, 50, 75, 90, 99])
+def test_quality_of_a_jpeg_is_that_of_its_encoder(quality: int) -> None:
+    file = io.BytesIO()
+    picture().save(file, "JPEG", quality=quality)
+    assert abs((jpeg.quality(file.getvalue()) or 0) - quality) <= 1
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"\xff\xd8\xff\xdb\x00\x05\x00ab", b"\xff\xd8\xff\xdb\x00\x02"]
+)
+def test_quality_of_a_jpeg_without_a_whole_table_is_none(data: bytes) -> None:
+    assert jpeg.quality(data) is None
