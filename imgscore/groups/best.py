@@ -4,7 +4,7 @@ The score of a head is at chance inside a group, because it is computed from a s
 module compares facts of the full resolution. `images/acuity` measures them.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from math import log2
 from statistics import median
 from typing import NamedTuple
@@ -65,7 +65,7 @@ def _step(image: Quality) -> float | None:
     return _log(percent, 1 / _STANDARD_STEP)
 
 
-_FACTS: tuple[tuple[float, _Fact], ...] = (
+FACTS: tuple[tuple[float, _Fact], ...] = (
     (1.0, lambda image: _log(image.detail)),
     (-0.3, _noise),
     (-2.8, lambda image: _log(image.blocking)),
@@ -85,16 +85,15 @@ def best_first(members: Sequence[Quality]) -> list[int]:
     A fact that is not measured counts like the median of the fact in the group, so that an image
     is neither better nor worse because it is not measured yet. Equal images keep their sequence.
     """
+    if len(members) < 2:
+        return list(range(len(members)))
     sums = [0.0] * len(members)
-    for weight, fact in _FACTS:
-        for index, value in enumerate(_filled(fact(member) for member in members)):
-            sums[index] += weight * value
+    for weight, fact in FACTS:
+        values = [fact(member) for member in members]
+        if values.count(values[0]) == len(values):
+            continue  # The fact is the same for all, or is not measured.
+        known = [value for value in values if value is not None]
+        middle = median(known) if len(known) < len(values) else 0.0
+        for index, value in enumerate(values):
+            sums[index] += weight * (middle if value is None else value)
     return sorted(range(len(members)), key=lambda index: (-sums[index], index))
-
-
-def _filled(values: Iterable[float | None]) -> list[float]:
-    """Return the values, with the median of the known values in place of None."""
-    listed = list(values)
-    known = [value for value in listed if value is not None]
-    middle = median(known) if known else 0.0
-    return [middle if value is None else value for value in listed]
