@@ -49,7 +49,8 @@ def present_group(
 ) -> PresentGroup | None:
     """Return a group with its images in the watches of `inboxes`.
 
-    Return None if fewer than two of its images are there. For `folder`, see `present_groups`.
+    An image in a trash folder is left out. Return None if fewer than two images are left. For
+    `folder`, see `present_groups`.
     """
     members: list[PresentMember] = []
     for digest in group.members:
@@ -57,6 +58,7 @@ def present_group(
             sighting
             for sighting in sightings.of_digest(txn, digest)
             if not sighting.gone_ns
+            and sighting.role != "trash"
             and sighting.inbox in inboxes
             and (folder is None or within(sighting.path, folder))
         ]

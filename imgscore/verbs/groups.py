@@ -1,5 +1,6 @@
 """The verb `groups`: list the groups of images of one moment or one motif, best image first.
 
+On request, the best image of each group gets the label keep, and the others get the label trash.
 Images in a trash folder are left out, unless the request names a folder inside it.
 """
 
@@ -11,9 +12,11 @@ from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, get_args
 
 import msgspec
 
+from imgscore.errors import UsageError
 from imgscore.messages import BaseRequest, PathText, Result
 from imgscore.verbs.argument_checks import folder_of
 from imgscore.verbs.base import Steps, display_path
+from imgscore.verbs.group_labels import LabelledGroup, label_best
 
 if TYPE_CHECKING:
     from imgscore.engine.engine import Engine
@@ -55,7 +58,7 @@ class Member(msgspec.Struct):
     """the time of the photograph from EXIF, as ISO text; null if it is not known"""
 
 
-class Response(msgspec.Struct):
+class GroupRow(msgspec.Struct):
     """A group. A file is in at most one of the listed groups."""
 
     kind: Kind
@@ -69,15 +72,23 @@ class Response(msgspec.Struct):
     """the images, in the order of `files`"""
 
 
+Response = GroupRow | LabelledGroup
+
+
 class Request(BaseRequest[Response]):
     """`folder`: only images in this folder count. None means all watched folders.
 
     `kind`: list only the groups of this kind. None means all kinds.
+
+    `label`: "best" labels the best image of each group keep, and the others trash; `kind` is then
+    not "copies". `dry_run`: return the labels, and store none.
     """
 
     needs_watch: ClassVar[bool] = True
     folder: PathText | None = None
     kind: Kind | None = None
+    label: Literal["best"] | None = None
+    dry_run: bool = False
 
 
 class ListedGroup(NamedTuple):
@@ -89,7 +100,20 @@ class ListedGroup(NamedTuple):
 
 
 def run(engine: Engine, request: Request) -> Steps[Response]:
-    """Yield a Response for each group: bursts, near-duplicates, and then copies."""
+    """Yield a GroupRow for each group: bursts, near-duplicates, and then copies.
+
+    If labels are requested, yield a LabelledGroup for each group that gets labels or is skipped.
+    """
+    if request.label is not None:
+        if request.kind == "copies":
+            raise UsageError(
+                "copies have equal bytes, so they share one label",
+                "use --kind bursts or --kind near-duplicates",
+            )
+        yield from label_best(
+            engine, folder_of(request.folder), request.kind, dry_run=request.dry_run
+        )
+        return
     describe = _Describer(engine)
     for group in listed(engine, request.folder, request.kind):
         if group is None:
@@ -98,7 +122,7 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
         with engine.ctx.store.read() as txn:
             members = [describe(txn, file) for file in group.files]
         paths = [member.path for member in members]
-        yield Result(Response(group.kind, paths, group.why, members))
+        yield Result(GroupRow(group.kind, paths, group.why, members))
 
 
 def listed(

@@ -1,24 +1,26 @@
-"""The command `groups`: list images of one moment or one motif."""
+"""The command `groups`: list images of one moment or one motif, or label the best of them."""
 
-import sys
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from imgscore.cli import completions, terminal_images
-from imgscore.cli.app import Folder, Json, Section, Thumbnails, app, optional_text_of, prints
+from imgscore.cli import completions, group_labels, terminal_images
+from imgscore.cli.app import (
+    DryRun,
+    Folder,
+    Json,
+    Section,
+    Thumbnails,
+    app,
+    optional_text_of,
+    prints,
+)
 from imgscore.cli.formatting import label_text
-from imgscore.cli.output import wrapped
 from imgscore.cli.path_text import short
 from imgscore.cli.terminal_images import ImageRef, images_of
 from imgscore.errors import UsageError
-from imgscore.verbs.groups import KINDS, Kind, Member, Request, Response
+from imgscore.verbs.groups import KINDS, GroupRow, Member, Request, Response
 
-NAMES: dict[Kind, str] = {
-    "bursts": "burst",
-    "near-duplicates": "near-duplicates",
-    "copies": "copies",
-}
 MAX_DRAWN = 8
 """The largest number of images that are drawn for a group: as many as fit into one line."""
 
@@ -44,6 +46,14 @@ def groups(
             callback=_checked_kind,
         ),
     ] = None,
+    label: Annotated[
+        Literal["best"] | None,
+        typer.Option(
+            help="best: label the best image of each group keep, and the others trash. An image "
+            "that has a label keeps it. No file is moved."
+        ),
+    ] = None,
+    dry_run: DryRun = False,
     thumbnails: Thumbnails = True,
     as_json: Json = False,
 ) -> None:
@@ -51,13 +61,22 @@ def groups(
 
     A group is a burst of photographs, a set of near-duplicates, or a set of copies.
     """
+    found = next((known for known in KINDS if known == kind), None)
+    request = Request(optional_text_of(folder), found, label, dry_run)
+    if label is None and dry_run:
+        raise UsageError(
+            "--dry-run is only of use with --label best",
+            "without --label, the command changes nothing",
+        )
+    if label is not None:
+        raise typer.Exit(group_labels.run(request, as_json=as_json))
 
     def images(row: Response) -> list[list[ImageRef]]:
-        return [images_of(*((member.path, member.sha256) for member in row.members[:MAX_DRAWN]))]
+        members = row.members[:MAX_DRAWN] if isinstance(row, GroupRow) else []
+        return [images_of(*((member.path, member.sha256) for member in members))]
 
-    found = next((known for known in KINDS if known == kind), None)
     terminal_images.run(
-        Request(optional_text_of(folder), found),
+        request,
         _describe,
         images,
         as_json=as_json,
@@ -67,7 +86,9 @@ def groups(
 
 
 def _describe(row: Response) -> str:
-    heading = wrapped(f"{NAMES[row.kind]} of {len(row.files)}: {row.why}", sys.stdout)
+    heading = group_labels.heading(row)
+    if not isinstance(row, GroupRow):
+        return heading
     return "\n".join([heading, *(f"  {_line(member)}" for member in row.members)])
 
 

@@ -62,6 +62,16 @@ def test_present_groups_before_the_measurement_compare_the_bytes(txn: Txn) -> No
     assert digests(group) == [B, A]
 
 
+def test_present_group_leaves_out_a_trash_folder(txn: Txn) -> None:
+    for digest, name in ((A, b"a"), (B, b"b"), (C, b"trash/c")):
+        role = "trash" if digest == C else "inbox"
+        fingerprint = Fingerprint(1, len(name), 99, 1, 1)
+        sightings.record(txn, Sighting(b"/in/" + name, fingerprint, digest, b"/in", role))
+    grouped(txn, C, B, A)
+    (group,) = present_groups(txn, INBOXES)
+    assert digests(group) == [B, A]
+
+
 def test_present_group_leaves_out_images_that_are_elsewhere(txn: Txn) -> None:
     seen(txn, A, b"/in/trip/a")
     seen(txn, A, b"/in/copy of a")
