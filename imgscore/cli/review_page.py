@@ -102,16 +102,20 @@ def _start(
     from imgscore.cli.review_session import Session
     from imgscore.errors import UsageError
 
+    gathered = None
     for message in dispatch.call(request):
-        if not isinstance(message, Result):
+        if isinstance(message, Result):
+            gathered = message.row
+        else:
             yield message
-            continue
-        gathered = message.row
-        try:
-            server = ReviewServer(Session(request, gathered, tab), port)
-        except OSError as error:
-            raise UsageError(
-                f"port {port}: {error.strerror}", "use another port, or omit --port"
-            ) from None
-        servers.append(server)
-        yield Result(Response(server.url, gathered.taste, gathered.images))
+    if gathered is None:
+        return
+    # Without a daemon, the call has the store open until here. The session reads it, too.
+    try:
+        server = ReviewServer(Session(request, gathered, tab), port)
+    except OSError as error:
+        raise UsageError(
+            f"port {port}: {error.strerror}", "use another port, or omit --port"
+        ) from None
+    servers.append(server)
+    yield Result(Response(server.url, gathered.taste, gathered.images))

@@ -190,7 +190,7 @@ class Session:
         image = self._image(request["image"], request["sha256"])
         path = os.path.join(self._content.folders[image.folder], image.name)
         (row,) = rows_of(
-            dispatch.call(review.Request(image.sha256, path, self._taste, label=label, undo=undo))
+            dispatch.call(review.Request(self._taste, image.sha256, path, label=label, undo=undo))
         )
         image.label, image.grade = row.label, row.grade
         return row

@@ -127,6 +127,7 @@ def test_review_page_keys_label_and_undo(
         }
         assert [labels[name]["label"] for name in (first, second)] == ["trash", None]
 
+        assert page.is_hidden("#renew")  # the order has not changed
         page.click("#tabs [value=next]")
         page.click("#begin")
         called = page.inner_text("#image-name")
