@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from math import isnan
 from typing import Literal, NamedTuple
 
+from imgscore.order.blocks import Block
 from imgscore.order.entries import NANOSECONDS, Entry
 from imgscore.order.spacing import EARLIEST, STEP, space
 from imgscore.order.stable_order import OrderItem, wanted_order
@@ -28,7 +29,10 @@ class Touch(NamedTuple):
 
 
 def plan(
-    entries: Sequence[Entry], now_ns: int, direction: Direction = "best-newest"
+    entries: Sequence[Entry],
+    now_ns: int,
+    direction: Direction = "best-newest",
+    blocks: Sequence[Block] = (),
 ) -> list[Touch]:
     """Return the touches that put `entries` in order. The touch of the newest entry is the first.
 
@@ -41,20 +45,28 @@ def plan(
 
     Entries whose intervals overlap keep their present order. The plan takes O(n log n) time. Raises
     ValueError if a score is NaN.
+
+    `blocks`: the entries that stand together, as indices of `entries`. Each of them has the
+    interval of its block, and in the block the best entry comes first.
     """
-    return plan_with_timeline(entries, now_ns, direction)[0]
+    return plan_with_timeline(entries, now_ns, direction, blocks)[0]
 
 
 def plan_with_timeline(
-    entries: Sequence[Entry], now_ns: int, direction: Direction
+    entries: Sequence[Entry], now_ns: int, direction: Direction, blocks: Sequence[Block] = ()
 ) -> tuple[list[Touch], Timeline]:
     """Return the touches of `plan`, and the resulting timeline for `insert_entry`."""
     now = now_ns // NANOSECONDS
     sign = 1.0 if direction == "best-newest" else -1.0
     items = [_item(entry, now_ns, sign) for entry in entries]
+    for members, score, deviation in blocks:
+        for i in members:
+            second, keepable, _, _, path = items[i]
+            items[i] = OrderItem(second, keepable, sign * score, deviation, path)
     if any(isnan(item.score) for item in items):
         raise ValueError("a score is NaN: leave out entries without a score")
-    order = wanted_order(items)
+    joined = [block.members[:: -int(sign)] for block in blocks if len(block.members) > 1]
+    order = wanted_order(items, joined, -1 if direction == "best-newest" else 0)
     dates = space([items[i].second if items[i].keepable else None for i in order], now)
     touches = [
         Touch(member.path, member.mtime_ns, date * NANOSECONDS)
@@ -62,17 +74,34 @@ def plan_with_timeline(
         for member in entries[i].members
         if member.mtime_ns // NANOSECONDS != date
     ]
-    return touches, Timeline.of(dates, [items[i] for i in order])
+    inner = {i for block in joined for i in block[1:]}
+    return touches, Timeline.of(dates, [items[i] for i in order], [i in inner for i in order])
+
+
+class Neighbours(NamedTuple):
+    """The position of an entry in its block.
+
+    `seconds`: the present dates of the other members of the block, in seconds, the best member
+    first. `better`: the number of other members that are better than the entry.
+    """
+
+    seconds: Sequence[int]
+    better: int
 
 
 def insert_entry(
-    timeline: Timeline, entry: Entry, now_ns: int, direction: Direction = "best-newest"
+    timeline: Timeline,
+    entry: Entry,
+    now_ns: int,
+    direction: Direction = "best-newest",
+    block: Neighbours | None = None,
 ) -> list[Touch] | None:
     """Insert one more entry into an inbox that is in order. Return the touches of this entry.
 
     `entry`: the new entry, with exactly one member.
     `timeline`: a timeline that `plan_with_timeline` returned for this `direction`. The function
-    adds the entry to the timeline.
+    adds the entry to the timeline. `block`: the position of the entry in its block, or None if it
+    stands alone. If it is not None, the entry has the score and the deviation of the block.
     None means that the caller must plan all entries, for example because other entries need touches
     as well. The time is O(log n), plus one memmove.
     """
@@ -80,7 +109,14 @@ def insert_entry(
     if isnan(entry.score):
         return None
     sign = 1.0 if direction == "best-newest" else -1.0
-    second = timeline.insert(_item(entry, now_ns, sign), now_ns // NANOSECONDS)
+    item, now = _item(entry, now_ns, sign), now_ns // NANOSECONDS
+    if block is None or not block.seconds:
+        second = timeline.insert(item, now)
+    elif direction == "best-newest":
+        older = len(block.seconds) - block.better
+        second = timeline.insert_into_block(item, block.seconds[::-1], older, now)
+    else:
+        second = timeline.insert_into_block(item, block.seconds, block.better, now)
     if second is None:
         return None
     if second == member.mtime_ns // NANOSECONDS:

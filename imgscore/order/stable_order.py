@@ -7,12 +7,12 @@ no order. Many orders respect the interval order. This module returns an order i
 number of entries keep their dates.
 """
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from itertools import accumulate
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
-from imgscore.order.spacing import STEP
+from imgscore.order.spacing import STEP, longest_rising
 
 
 class OrderItem(NamedTuple):
@@ -29,14 +29,20 @@ class OrderItem(NamedTuple):
     path: bytes
 
 
-def wanted_order(items: Sequence[OrderItem]) -> list[int]:
+def wanted_order(
+    items: Sequence[OrderItem], blocks: Sequence[Sequence[int]] = (), best: Literal[0, -1] = -1
+) -> list[int]:
     """Return the indices of `items` in the target order, lowest score first.
 
     The result respects the interval order. The entries that `longest_stable` returns stay in the
     order of their dates. The other entries are inserted by score, then by date, then by path. The
     time is O(n log n).
+
+    `blocks`: the entries that must stand together, as indices of `items`, each block in its target
+    order. All items of a block have equal scores and deviations. `best`: the index of the best
+    member in each block.
     """
-    kept = longest_stable(items)
+    kept = longest_stable(_stable(items, blocks, best) if blocks else items)
     # The low and the high of an entry are the ends of its interval: score - deviation and score +
     # deviation. The entries that `longest_stable` returned are the kept entries. Compute a value
     # for each kept entry, between two limits. One limit is the largest low of this entry and all
@@ -47,6 +53,13 @@ def wanted_order(items: Sequence[OrderItem]) -> list[int]:
     highs = accumulate((items[i].score + items[i].deviation for i in reversed(kept)), min)
     places = [(low + high) / 2 for low, high in zip(lows, reversed(list(highs)), strict=True)]
     moved = set(range(len(items))).difference(kept)
+    block_of = {i: block for block in blocks for i in block}
+    # A block stands at its kept members. If it has none, its first member is inserted for all.
+    for i in kept:
+        moved.difference_update(block_of.get(i, ()))
+    for block in blocks:
+        if block[0] in moved:
+            moved.difference_update(block[1:])
     by_score = sorted(
         (score, second, path, i)
         for i, (second, _, score, _, path) in enumerate(items)
@@ -60,7 +73,34 @@ def wanted_order(items: Sequence[OrderItem]) -> list[int]:
             order += kept[done:upto]
             done = upto
         order.append(i)
-    return order + kept[done:]
+    order += kept[done:]
+    return _with_blocks(order, block_of) if blocks else order
+
+
+def _stable(
+    items: Sequence[OrderItem], blocks: Sequence[Sequence[int]], best: Literal[0, -1]
+) -> list[OrderItem]:
+    """Return `items`, but a member of a block is not keepable if its block must come to it."""
+    stable, result = stable_members(items, blocks, best), list(items)
+    for block in blocks:
+        for i in block:
+            if i not in stable:
+                second, _, score, deviation, path = items[i]
+                result[i] = OrderItem(second, False, score, deviation, path)
+    return result
+
+
+def _with_blocks(order: Sequence[int], block_of: dict[int, Sequence[int]]) -> list[int]:
+    """Return an order in which each whole block stands at the first of its members in `order`."""
+    result: list[int] = []
+    placed: set[int] = set()
+    for i in order:
+        if i not in block_of:
+            result.append(i)
+        elif i not in placed:
+            result += block_of[i]
+            placed.update(block_of[i])
+    return result
 
 
 def longest_stable(items: Sequence[OrderItem]) -> list[int]:
@@ -114,3 +154,42 @@ def longest_stable(items: Sequence[OrderItem]) -> list[int]:
             taken = slot
     kept.reverse()
     return kept
+
+
+def stable_members(
+    items: Sequence[OrderItem], blocks: Sequence[Sequence[int]], best: Literal[0, -1]
+) -> set[int]:
+    """Return the members of blocks that may keep their dates, so that each block stays together.
+
+    `blocks`: indices of `items`, in the wanted order of the dates, oldest first. All items of a
+    block have equal scores and deviations. `best`: the index of the best member in each block.
+
+    For each block, the function chooses a largest set of members that already stand together in the
+    wanted order. If several sets are equally large, it prefers the set that contains the best
+    member, because the score of this member decides the position of the block.
+    """
+    slots = sorted(item.second // STEP for item in items if item.keepable)
+    stable: set[int] = set()
+    for block in blocks:
+        in_time = sorted(
+            (bisect_left(slots, items[i].second // STEP), place)
+            for place, i in enumerate(block)
+            if items[i].keepable
+        )
+        runs: list[list[int]] = []
+        end = -1  # the rank of the only date that continues the last run; -1: none does
+        for rank, place in in_time:
+            is_alone = rank + 1 == len(slots) or slots[rank + 1] != slots[rank]
+            if rank == end and is_alone:
+                runs[-1].append(place)
+            else:
+                runs.append([place])
+            end = rank + 1 if is_alone else -1
+        sets = [
+            run if len(run) == 1 or run == sorted(run) else [run[k] for k in longest_rising(run, 1)]
+            for run in runs
+        ]
+        sizes = [(len(places), best % len(block) in places) for places in sets]
+        if sets:
+            stable.update(block[place] for place in sets[sizes.index(max(sizes))])
+    return stable

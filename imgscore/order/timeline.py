@@ -7,23 +7,30 @@ spacing.py) to a single new entry.
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
-from itertools import accumulate
+from itertools import accumulate, pairwise
+from math import inf
 
 from imgscore.order.spacing import STEP, space
 from imgscore.order.stable_order import OrderItem
 
-Packed = tuple[bytes, bytes, bytes]
+Packed = tuple[bytes, bytes, bytes, bytes]
 
 
 class Timeline:
     """The entries of an inbox in order, oldest first.
 
-    Each entry takes 24 bytes, so the idle daemon can keep the timeline in memory. If the file of an
+    Each entry takes 25 bytes, so the idle daemon can keep the timeline in memory. If the file of an
     entry is deleted or moved, the entry may remain in the timeline. Such an entry has only two
     effects: no new entry gets its date, and its score still limits the positions of new entries.
     """
 
-    def __init__(self, seconds: "array[int]", lows: "array[float]", highs: "array[float]") -> None:
+    def __init__(
+        self,
+        seconds: "array[int]",
+        lows: "array[float]",
+        highs: "array[float]",
+        joined: bytearray,
+    ) -> None:
         self._seconds = seconds
         self._lows = lows
         """For each entry, the largest score - deviation of this entry and all older entries.
@@ -35,32 +42,47 @@ class Timeline:
 
         No older entry may have an interval that is completely above this value.
         """
+        self._joined = joined
+        """For each entry, 1 if it is in the block of the next older entry, else 0.
+
+        All entries of a block have equal values in `_lows`, and equal values in `_highs`.
+        """
 
     @classmethod
-    def of(cls, seconds: Iterable[int], items: Sequence[OrderItem]) -> "Timeline":
+    def of(
+        cls, seconds: Iterable[int], items: Sequence[OrderItem], joined: Iterable[bool]
+    ) -> "Timeline":
         """Create a timeline.
 
-        `items`: the entries in order, oldest first. `seconds`: the date of each entry.
+        `items`: the entries in order, oldest first. `seconds`: the date of each entry. `joined`:
+        for each entry, whether it is in the block of the next older entry.
         """
         lows = accumulate((item.score - item.deviation for item in items), max)
         highs = accumulate((item.score + item.deviation for item in reversed(items)), min)
-        return cls(array("q", seconds), array("d", lows), array("d", highs)[::-1])
+        return cls(
+            array("q", seconds), array("d", lows), array("d", highs)[::-1], bytearray(joined)
+        )
 
     @classmethod
     def unpacked(cls, packed: Packed) -> "Timeline":
         """Create a timeline from bytes that `packed` returned on this machine."""
-        seconds, lows, highs = packed
-        return cls(array("q", seconds), array("d", lows), array("d", highs))
+        seconds, lows, highs, joined = packed
+        return cls(array("q", seconds), array("d", lows), array("d", highs), bytearray(joined))
 
     def packed(self) -> Packed:
         """Return the timeline encoded as bytes, for a message."""
-        return self._seconds.tobytes(), self._lows.tobytes(), self._highs.tobytes()
+        return (
+            self._seconds.tobytes(),
+            self._lows.tobytes(),
+            self._highs.tobytes(),
+            bytes(self._joined),
+        )
 
     def __len__(self) -> int:
         return len(self._seconds)
 
     def insert(self, item: OrderItem, now: int) -> int | None:
-        """Insert an entry and return its date in seconds.
+        """Insert an entry that is in no block, and return its date in seconds.
 
         If the present date of the entry is already in order, the entry keeps this date. Otherwise
         the function chooses a new date between the dates of the neighbours.
@@ -73,20 +95,92 @@ class Timeline:
         low, high = item.score - item.deviation, item.score + item.deviation
         at = bisect_left(self._seconds, item.second)
         first, last = bisect_left(self._highs, low), bisect_right(self._lows, high)
-        if item.keepable and first <= at <= last:
+        if item.keepable and first <= at <= last and not self._is_inner(at):
             beside = self._seconds[max(0, at - 1) : at + 1]
             if any(abs(item.second - second) < STEP for second in beside):
                 return None
             self._insert(at, item.second, low, high)
             return item.second
         at = bisect_right(range(len(self)), item.score, key=self._middle)
+        date = self._free_date(at, now)
+        if date is not None:
+            self._insert(at, date, low, high)
+        return date
+
+    def insert_into_block(
+        self, item: OrderItem, others: Sequence[int], older: int, now: int
+    ) -> int | None:
+        """Insert an entry into its block, and return its date in seconds.
+
+        `item`: the entry, with the score and the deviation of its block. `others`: the dates of the
+        other members of the block, in seconds, in the wanted order, oldest first. `older`: the
+        number of other members that must be older than the entry.
+
+        The function returns None and changes nothing if the other members do not stand together, if
+        the block must get another position, or in a case that `insert` describes. If the interval
+        of the block has changed, its former interval also limits the positions of new entries.
+        """
+        places = [bisect_left(self._seconds, second) for second in others]
+        if places[-1] == len(self) or any(
+            self._seconds[at] != second for at, second in zip(places, others, strict=True)
+        ):
+            return None
+        if any(low >= high for low, high in pairwise(places)):
+            return None
+        if not all(self._joined[places[0] + 1 : places[-1] + 1]):
+            return None
+        start, stop = places[0], places[-1] + 1
+        while self._joined[start]:
+            start -= 1
+        while self._is_inner(stop):
+            stop += 1
+        low, high = item.score - item.deviation, item.score + item.deviation
+        if low > self._highs[start] or high < self._lows[stop - 1]:
+            return None
+        at = places[older - 1] + 1 if older else places[0]
+        date: int | None = item.second
+        beside = self._seconds[max(0, at - 1) : at + 1]
+        fits = all(abs(item.second - second) >= STEP for second in beside)
+        if not (item.keepable and fits and bisect_left(self._seconds, item.second) == at):
+            dated = bisect_left(self._seconds, item.second - STEP + 1)
+            if (
+                item.keepable
+                and start <= dated < stop
+                and self._seconds[dated] < item.second + STEP
+            ):
+                return None
+            date = self._free_date(at, now)
+        if date is not None:
+            self._insert(at, date, low, high, (start, stop))
+        return date
+
+    def remove(self, second: int) -> bool:
+        """Remove the entry with this date. Return False if there is no such entry.
+
+        The score of the entry still limits the positions of new entries.
+        """
+        at = bisect_left(self._seconds, second)
+        if at == len(self) or self._seconds[at] != second:
+            return False
+        if self._is_inner(at + 1) and not self._joined[at]:
+            self._joined[at + 1] = 0
+        for column in (self._seconds, self._lows, self._highs, self._joined):
+            del column[at]
+        return True
+
+    def _is_inner(self, at: int) -> bool:
+        """Return whether the position before the entry `at` is inside a block."""
+        return at < len(self) and bool(self._joined[at])
+
+    def _free_date(self, at: int, now: int) -> int | None:
+        """Return a new date before the entry `at` and after the next older entry.
+
+        Return None if there is no room.
+        """
         before, after = self._seconds[max(0, at - 1) : at], self._seconds[at : at + 1]
         dates = space([*before, None, *after], now)
         date = dates[len(before)]
-        if dates != [*before, date, *after]:
-            return None
-        self._insert(at, date, low, high)
-        return date
+        return date if dates == [*before, date, *after] else None
 
     def _middle(self, at: int) -> float:
         """Return a score for the position `at`. An entry with this score can be inserted there.
@@ -95,11 +189,27 @@ class Timeline:
         """
         return (self._lows[at] + self._highs[at]) / 2
 
-    def _insert(self, at: int, second: int, low: float, high: float) -> None:
+    def _insert(
+        self, at: int, second: int, low: float, high: float, block: tuple[int, int] | None = None
+    ) -> None:
+        """Insert a row before the entry `at`.
+
+        `low` and `high`: the interval of the entry. `block`: the first member of its block, and the
+        entry after the last member. The interval then counts for the whole block.
+        """
         lows, highs = self._lows, self._highs
-        stop, start = bisect_left(lows, low, at), bisect_right(highs, high, 0, at)
-        lows[at:stop] = array("d", [low]) * (stop - at)
-        highs[start:at] = array("d", [high]) * (at - start)
-        lows.insert(at, max(lows[at - 1], low) if at else low)
-        highs.insert(at, min(highs[at], high) if at < len(highs) else high)
+        start, stop = (at, at) if block is None else block
+        if start < at:
+            joined = 1
+        else:
+            joined = 0
+            if start < stop:
+                self._joined[at] = 1
+        self._joined.insert(at, joined)
         self._seconds.insert(at, second)
+        lows.insert(at, lows[at - 1] if at else -inf)
+        highs.insert(at, highs[at] if at < len(highs) else inf)
+        last = bisect_left(lows, low, start)
+        lows[start:last] = array("d", [low]) * (last - start)
+        first = bisect_right(highs, high, 0, stop + 1)
+        highs[first : stop + 1] = array("d", [high]) * (stop + 1 - first)
