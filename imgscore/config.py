@@ -22,6 +22,7 @@ of the system overflow."""
 
 UseFilename = bool | Literal["auto"]
 Direction = Literal["best-newest", "worst-newest"]
+Groups = Literal["together", "best-on-top", "off"]
 TASTE_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$(?!\n)"
 TasteName = Annotated[str, msgspec.Meta(pattern=TASTE_PATTERN)]
 
@@ -55,6 +56,10 @@ class WatchConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """inboxes with the same taste share their labels; use letters, digits, "_", "-" and "." """
     order: Direction = "best-newest"
     """whether the best or the worst image gets the newest date"""
+    groups: Groups = "together"
+    """the place of similar images (bursts, near-duplicates, copies) in the order: together, the
+    best one first; or best-on-top, so that the others come after all images that are more likely
+    kept; or off"""
     like: Words = []
     """words for images that you like, such as "night sky", for an order before the first label; the
     model needs a text encoder"""

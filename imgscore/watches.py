@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from imgscore import grades, watch_folders
-from imgscore.config import Config, Direction, WatchConfig, expand
+from imgscore.config import Config, Direction, Groups, WatchConfig, expand
 from imgscore.errors import ConfigError
 from imgscore.images.formats import is_image_name
 from imgscore.system.system_folders import is_links_folder, is_system_name
@@ -69,6 +69,8 @@ class Watch:
     """The folders that teach a grade between trash and keep, each with its role."""
     ratings: bool = False
     """Whether the ratings that other programs store are labels."""
+    groups: Groups = "together"
+    """The places of the images of a group in the order."""
 
     def folders(self) -> Iterable[tuple[bytes, Role]]:
         """Yield every folder of the watch with its role. The inbox comes first."""
@@ -247,6 +249,7 @@ def _watch(config: WatchConfig) -> Watch:
             (folder, _OF_STARS[stars]) for stars, folders in teaching.items() for folder in folders
         ),
         config.ratings,
+        config.groups,
     )
 
 

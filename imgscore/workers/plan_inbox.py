@@ -28,6 +28,7 @@ from imgscore.store.schema import Sighting, Ties
 from imgscore.store.store import Store
 from imgscore.store.transaction import Txn
 from imgscore.watches import Watch
+from imgscore.workers.inbox_groups import GroupPositions, blocks_of_inbox
 from imgscore.workers.messages import Plan, Planned, PlannedTouch
 
 if TYPE_CHECKING:
@@ -152,7 +153,9 @@ def _plan_inbox(store: Store, watch: Watch, head: str, exclude: Container[bytes]
         capped += _sidecars(watch, capped, sighting_of, exclude)
     planned: list[PlannedTouch] = []
     entries = group(capped, watch.siblings)
-    touches, timeline = plan_with_timeline(entries, time.time_ns(), watch.order)
+    with store.read() as txn:
+        blocks = blocks_of_inbox(txn, watch, entries, sighting_of.values())
+    touches, timeline = plan_with_timeline(entries, time.time_ns(), watch.order, blocks)
     for touch in touches:
         sighting = sighting_of[touch.path]
         digest = sighting.digest or sidecars.digest_of(touch.path)
@@ -176,24 +179,29 @@ def insert_files(
     whole inbox must be planned again. In this case, `timeline` is no longer valid.
     """
     planned: list[PlannedTouch] = []
+    paths = list(paths)
     with store.read() as txn:
         ties = settings.ties(txn, watch.inbox, head)
+        if ties is None:
+            return None
+        positions = GroupPositions(txn, watch, head, ties, set(paths), exclude)
         for path in paths:
             file = sightings.find(txn, path)
             if file is None or file.gone_ns or (file.inbox, file.role) != (watch.inbox, "inbox"):
                 continue
-            scored = scores.get(txn, watch.taste, head, file.digest)
-            if ties is None or len(timeline) >= 2 * ties.count or _shares_date(txn, watch, file):
+            if len(timeline) >= 2 * ties.count or _shares_date(txn, watch, file):
                 return None
-            if scored is None or path in exclude:
+            if positions.interval(file.digest) is None or path in exclude:
                 continue
-            score, deviation = scored
-            member = Member(path, file.seen.mtime_ns)
-            entry = Entry((member,), score, tie_deviation(score, deviation, ties.knots))
-            touches = insert_entry(timeline, entry, time.time_ns(), watch.order)
+            position = positions.of(file)
+            if position is None:
+                return None
+            entry = Entry((Member(path, file.seen.mtime_ns),), position.score, position.deviation)
+            touches = insert_entry(timeline, entry, time.time_ns(), watch.order, position.block)
             if touches is None:
                 return None
             planned += [PlannedTouch(file, touch.after_ns) for touch in touches]
+            positions.placed(path, touches[0].after_ns if touches else file.seen.mtime_ns)
     return planned
 
 

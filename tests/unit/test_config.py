@@ -207,3 +207,10 @@ def test_load_config_of_another_user_is_refused(tmp_path: Path) -> None:
     os.chown(file, 1234, 1234)
     with pytest.raises(ConfigError, match=r"another user \(1234\)"):
         config.load(file)
+
+
+@pytest.mark.parametrize("value", ['"best on top"', "true", "1", '["off"]'])
+def test_parse_wrong_groups_names_the_right_values(value: str) -> None:
+    with pytest.raises(ConfigError, match=r"groups = .* is not allowed") as raised:
+        config.parse(f'[[watch]]\ninbox = "/in"\ngroups = {value}\n')
+    assert raised.value.remedy == 'write "best-on-top", "off" or "together"'
