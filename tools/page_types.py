@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from msgspec import inspect
 
-from imgscore.cli import review_session
+from imgscore.cli import review_reasons, review_session
 from imgscore.report import data
 from imgscore.verbs import review
 from tools import cli_docs
@@ -23,6 +23,7 @@ SENT = {
     "ImageNumbers": review_session.ImageNumbers,
     "Proposals": review_session.Proposals,
     "Recorded": review_session.Recorded,
+    "Explanation": review_reasons.Explanation,
     "OrderVersion": review_session.OrderVersion,
 }
 """The structs that the page reads, by their names in the page."""

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from imgscore import dispatch
+from imgscore.cli import review_reasons
 from imgscore.cli.order_watch import OrderWatch
 from imgscore.errors import ImgscoreError
 from imgscore.report import files
 from imgscore.report.data import Image, PageData
 from imgscore.report.page import page, page_data, policy_of
-from imgscore.verbs import compare, report, review, search
+from imgscore.system.open_folder import open_folder
+from imgscore.verbs import compare, explain, report, review, search
 from imgscore.verbs import next as next_images
 from imgscore.verbs.base import rows_of
 
@@ -34,7 +36,7 @@ SEARCH_COUNT = 200
 # The parts of the page data that may change when the images get a new order.
 RENEWED = (
     "images", "folders", "suspects", "groups", "compared", "failures", "head", "about", "version",
-    "answers",
+    "answers", "labels", "cameras", "doubled", "unlearned",
 )  # fmt: skip
 
 
@@ -105,6 +107,8 @@ class Session:
             "pairs": self._pairs,
             "compare": self._compare,
             "withdraw": self._withdraw,
+            "explain": self._explain,
+            "reveal": self._reveal,
             "renew": self._renew,
         }
 
@@ -146,8 +150,10 @@ class Session:
         if not (number.isascii() and number.isdigit()):
             raise ValueError(name)
         with self._lock:
-            image = self._image(int(number), digest)
-            return os.fsencode(os.path.join(self._content.folders[image.folder], image.name))
+            return os.fsencode(self._path(self._image(int(number), digest)))
+
+    def _path(self, image: Image) -> str:
+        return os.path.join(self._content.folders[image.folder], image.name)
 
     def _image(self, number: int, digest: str) -> Image:
         """Return the image with this number on the page.
@@ -188,7 +194,7 @@ class Session:
     ) -> review.Response:
         """Set or undo a label of an image, and update the data of the page."""
         image = self._image(request["image"], request["sha256"])
-        path = os.path.join(self._content.folders[image.folder], image.name)
+        path = self._path(image)
         (row,) = rows_of(
             dispatch.call(review.Request(self._taste, image.sha256, path, label=label, undo=undo))
         )
@@ -211,6 +217,24 @@ class Session:
                 return ImageNumbers([], f"{error.message}: {error.remedy}")
             numbers = self._number_of
             return ImageNumbers([numbers[row.sha256] for row in rows if row.sha256 in numbers])
+
+    def _explain(self, request: Any) -> review_reasons.Explanation:
+        """Find the reasons for the score of an image of the page."""
+        with self._lock:
+            path = self._path(self._image(request["image"], request["sha256"]))
+            wanted = explain.Request(path, self._taste, review_reasons.COUNT)
+            (row,) = rows_of(dispatch.call(wanted))
+            return review_reasons.explanation(row, request["sha256"], self._number_of)
+
+    def _reveal(self, request: Any) -> dict[str, object]:
+        """Open the folder of an image of the page in the file manager.
+
+        The page names the image by number and digest, so it can open no other folder.
+        """
+        with self._lock:
+            folder, _ = os.path.split(self._path(self._image(request["image"], request["sha256"])))
+        open_folder(os.fsencode(folder))
+        return {}
 
     def _pairs(self, request: Any) -> Proposals:
         """Choose images to compare. `exclude`: the pairs of sha256 that the browser has already."""

@@ -192,3 +192,11 @@ class Comparison(msgspec.Struct, frozen=True):
     measure: Measure = "AUC"
     """`AUC`; or `pairwise accuracy` if labels have grades other than those of keep and trash, or
     if the heads are compared on comparisons of two images"""
+
+
+def comparison_of(report: Mapping[str, Any]) -> Comparison | None:
+    """Return the comparison with the previous head in the report of a stored head, or None."""
+    try:
+        return msgspec.convert(report.get("comparison"), Comparison | None)
+    except msgspec.ValidationError:
+        return None

@@ -132,6 +132,27 @@ export function sizeText(bytes) {
   return bytes < 1e6 ? `${Math.ceil(bytes / 1e3)}\u00a0kB` : `${(bytes / 1e6).toFixed(1)}\u00a0MB`;
 }
 
+/**
+ * The coarse view of an image, as the address of a bitmap of 4 × 4 grey pixels; "" if there is none.
+ * @param {Image} image
+ */
+export function blurOf(image) {
+  if (image.blur.length !== 16) return "";
+  // A BMP: 54 bytes of headers, then rows of 3 bytes a pixel, the lowest row first.
+  const header = [66, 77, 102, 0, 0, 0, 0, 0, 0, 0, 54, 0, 0, 0, 40, 0, 0, 0, 4, 0, 0, 0, 4, 0, 0, 0, 1, 0, 24, 0];
+  const bytes = [...header, ...new Array(24).fill(0)];
+  for (let row = 3; row >= 0; row -= 1) {
+    for (let column = 0; column < 4; column += 1) {
+      const luma = 17 * parseInt(image.blur[4 * row + column], 16);
+      bytes.push(luma, luma, luma);
+    }
+  }
+  return `data:image/bmp;base64,${btoa(String.fromCharCode(...bytes))}`;
+}
+
+/** The time of the photograph, as a camera writes it. @param {Image} image */
+export const takenText = (image) => image.taken.replace("T", " ");
+
 // ---- filters and sorting
 
 /** @type {Record<string, (a: Image, b: Image) => number>} */

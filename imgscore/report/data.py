@@ -11,7 +11,7 @@ import json
 
 import msgspec
 
-from imgscore.heads.results import Evaluation, Quality
+from imgscore.heads.results import Comparison, Evaluation, Quality
 
 ELSEWHERE = "elsewhere"
 """The `place` of an image that is labelled, but is in no watch or has been deleted."""
@@ -21,7 +21,8 @@ class Image(msgspec.Struct, array_like=True):
     """An image of the page.
 
     `folder`: the index of the image's folder in `Contents.folders`. `place`: inbox, keep, trash or
-    ELSEWHERE.
+    ELSEWHERE. `taken`: the time of the photograph as ISO text, or empty. `camera`: the index of the
+    camera in `Contents.cameras`, or -1. `blur`: the coarse view that blur.py makes.
     """
 
     name: str
@@ -35,6 +36,9 @@ class Image(msgspec.Struct, array_like=True):
     height: int
     bytes: int
     grade: float | None = None
+    taken: str = ""
+    camera: int = -1
+    blur: str = ""
 
 
 class Neighbour(msgspec.Struct):
@@ -76,6 +80,8 @@ class Head(msgspec.Struct):
     version: str
     created_ns: int
     labels: int
+    comparison: Comparison | None = None
+    """the comparison with the head before it, on labels that both were not trained on"""
 
 
 class Measured(msgspec.Struct):
@@ -132,6 +138,10 @@ class Contents(msgspec.Struct, kw_only=True):
     """the reason why the taste cannot have a head yet; empty if it can have one"""
     answers: int = 0
     """the number of pairs that the user has compared"""
+    labels: int = 0
+    """the number of labels of the taste, with those of images that are not on the page"""
+    cameras: list[str] = []
+    """the names of the cameras"""
     columns: tuple[str, ...] = Image.__struct_fields__
 
 
@@ -158,6 +168,8 @@ class PageData(Contents, kw_only=True):
     """the version of the order that the page shows, in a review; empty in a report"""
     about: str
     learned: str
+    doubled: float | None
+    """the measured quality that twice as many labels would probably give; null if unknown"""
     stars: dict[str, float]
     """the grade of each number of stars, from 1 to 5"""
     tab: str = "order"

@@ -1,6 +1,6 @@
 // The images, in rows as wide as the window. Only tiles near the visible part exist.
 
-import { isUnsure, printable, thumbnailOf } from "./data.js";
+import { blurOf, isUnsure, printable, thumbnailOf } from "./data.js";
 import { $, $input, make, mark, scoreChip, spokenName } from "./elements.js";
 import { viewer } from "./viewer.js";
 
@@ -147,8 +147,12 @@ export const gallery = {
       id: `tile-${box.at}`, role: "option", class: `tile ${image.label || ""}`, "aria-label": spokenName(image),
       "aria-selected": "false", "aria-setsize": this.list.length, "aria-posinset": box.at + 1,
     });
+    const blur = blurOf(image), isSmall = image.width > 0 && image.width < box.width && image.height < row.height;
+    if (blur) tile.style.backgroundImage = `url("${blur}")`;
+    if (isSmall) tile.classList.add("small");
     const picture = make("img", { src: thumbnailOf(image), alt: "", decoding: "async" });
-    picture.addEventListener("error", () => { picture.remove(); tile.classList.add("no-thumbnail"); });
+    picture.addEventListener("load", () => { tile.style.backgroundImage = ""; });
+    picture.addEventListener("error", () => { picture.remove(); tile.style.backgroundImage = ""; tile.classList.add("no-thumbnail"); });
     tile.append(picture, make("span", { class: "name", dir: "auto" }, printable(image.name)), scoreChip(image));
     if (image.label) tile.append(mark(image));
     Object.assign(tile.style, {

@@ -18,10 +18,11 @@ from imgscore.heads.evaluate import evaluate
 from imgscore.heads.extras import extras_of, facts_of, grids_of
 from imgscore.heads.library import fit_features
 from imgscore.heads.recipes import AUTO, recipe
-from imgscore.heads.results import Evaluation, pairs_of, quality_of
+from imgscore.heads.results import Evaluation, comparison_of, pairs_of, quality_of
 from imgscore.heads.similar import near_duplicates, similar_pairs
 from imgscore.heads.suspects import contradicting, suspects
 from imgscore.paths import thumbnail
+from imgscore.report.blur import blur_of
 from imgscore.report.data import (
     ELSEWHERE,
     Failure,
@@ -71,6 +72,7 @@ class Gatherer:
         self._inboxes = inboxes
         self._folder = folder
         self._folders: dict[bytes, int] = {}
+        self._cameras: dict[str, int] = {}
         self._images: list[Image] = []
         self._digests: list[bytes] = []
         self._paths: list[bytes | None] = []
@@ -113,6 +115,9 @@ class Gatherer:
                 height=image_traits.height if image_traits else 0,
                 bytes=sighting.seen.size if sighting else 0,
                 grade=label.grade if label else None,
+                taken=image_traits.taken if image_traits else "",
+                camera=self._camera(image_traits.camera if image_traits else ""),
+                blur=blur_of(image_traits.grid) if image_traits else "",
             )
         )
         self._digests.append(digest)
@@ -120,6 +125,9 @@ class Gatherer:
         number = len(self._images) - 1
         self._numbers.setdefault(digest, number)
         return number
+
+    def _camera(self, name: str) -> int:
+        return self._cameras.setdefault(name, len(self._cameras)) if name else -1
 
     def _number(self, digest: bytes) -> int:
         """Return the number of a labelled image.
@@ -173,6 +181,8 @@ class Gatherer:
             suspects=suspect_labels,
             groups=self._groups(labelled.features if labelled else None),
             answers=comparisons.count(self._txn, self._taste),
+            labels=len(self._labels),
+            cameras=list(self._cameras),
             compared=min(self._present, MAX_COMPARED),
             failures=[
                 Failure(os.fsdecode(failure.path), failure.reason, failure.remedy)
@@ -200,7 +210,9 @@ class Gatherer:
 
     def _current_head(self) -> Head | None:
         head = self._head
-        return None if head is None else Head(head.version, head.created_ns, head.labels)
+        if head is None:
+            return None
+        return Head(head.version, head.created_ns, head.labels, comparison_of(head.report))
 
     def _heads(self) -> list[TrainedHead]:
         in_use = self._head.version if self._head else None

@@ -3,6 +3,7 @@
 import { gradeOf, nameOf, printable } from "./data.js";
 import { $, $dialog, announce } from "./elements.js";
 import { gallery } from "./gallery.js";
+import { countLabel } from "./progress.js";
 import { messageOf, post, settled } from "./server.js";
 import { viewer } from "./viewer.js";
 
@@ -20,8 +21,10 @@ export const forgetUndo = () => { undoable.length = 0; };
  * @param {number | null} grade
  */
 function setLabel(image, value, grade) {
+  const step = Number(value !== null) - Number(image.label !== null);
   image.label = value;
   image.grade = grade;
+  if (step) countLabel(step);
   gallery.refresh(image);
   if ($dialog("viewer").open) viewer.update();
 }

@@ -3,6 +3,7 @@
 import { page, readImages } from "./data.js";
 import { $, announce } from "./elements.js";
 import { forgetUndo } from "./labels.js";
+import { changeText, scoresNow, showProgress } from "./progress.js";
 import { messageOf, post } from "./server.js";
 
 /** @param {number} seconds */
@@ -48,12 +49,16 @@ function offer(version) {
 export async function renew(fill) {
   announce("Loading the new order …");
   try {
+    const scores = scoresNow(), head = page.head?.version;
     Object.assign(page, await post("renew", {}));
     readImages();
     forgetUndo();
     offer(page.version);
     fill();
-    announce(page.head ? `This is the order of head ${page.head.version}.` : "There is no head yet.");
+    showProgress();
+    const text = changeText(scores, head);
+    announce(text);
+    $("offer").textContent = text; // it stays until the next offer
   } catch (error) {
     announce(`Could not load the new order: ${messageOf(error)}`);
   }

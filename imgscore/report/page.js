@@ -9,8 +9,9 @@ import { gallery } from "./gallery.js";
 import { reviewKey } from "./labels.js";
 import { showNext } from "./next.js";
 import { awaitOrders, renew } from "./orders.js";
+import { showProgress } from "./progress.js";
 import { showSearch } from "./search.js";
-import { viewer } from "./viewer.js";
+import { openFolder, viewer } from "./viewer.js";
 import { showFailures, showGroups, showLearning, showSuspects } from "./views.js";
 
 /**
@@ -29,7 +30,8 @@ const ALL_TABS = [
 ];
 const TABS = ALL_TABS.filter(([id]) => page.review || !["next", "compare", "search"].includes(id));
 const KEYS = [
-  ["← → ↑ ↓", "select another image"], ["Enter", "open"], ["Esc", "close"], ["+ − 0", "larger, smaller, fit"],
+  ["← → ↑ ↓", "select another image"], ["Enter", "open"], ["Esc", "close"], ["+ − 0", "larger, smaller, fit"], ["z", "1:1 or fit; the wheel and two fingers zoom, too"],
+  ["Shift ← → ↑ ↓", "move the zoomed image"],
   ["b", "jump to the undecided images"], ["c", "copy the path"], ["m, d", "copy the command that moves the image to keep/ or trash/"],
   ["/", "search for a name"], ["p, n", "previous or next tab"], ["?", "show these keys"],
 ];
@@ -143,13 +145,15 @@ const help = () => $dialog("help").showModal();
 $("help-button").onclick = help;
 if (page.review) {
   KEYS.splice(3, 0, ["k, t", "give the label keep or trash"], ["1 … 5", "give stars"],
-    ["x", "reject, which is the label trash"], ["u", "undo the last label"]);
+    ["x", "reject, which is the label trash"], ["u", "undo the last label"],
+    ["e", "show why an open image has its score"], ["o", "open the folder of the open image"]);
   KEYS.push(["← →", "Compare: the better image; of four images: 1 … 4"], ["s", "Compare: the same"],
     ["space", "Compare: skip"], ["f", "Compare: two or four images"]);
 } else KEYS.push([`1 … ${TABS.length}`, "switch the tab"]);
 $("keys").append(...KEYS.flatMap(([key, what]) => [make("dt", {}, make("kbd", {}, key)), make("dd", {}, what)]));
 $("labelling").hidden = !page.review;
 $("strip").hidden = !page.review;
+$("open-folder").hidden = !page.review;
 document.body.classList.toggle("review", page.review);
 $("renew").onclick = () => renew(fill);
 $("label-keep").onclick = () => reviewKey({ key: "k" });
@@ -168,6 +172,11 @@ function tabOf(key) {
   const at = TABS.findIndex(([id]) => !$(id).hidden), step = TAB_STEPS[key];
   if (step) return TABS[(at + step + TABS.length) % TABS.length];
   return page.review ? undefined : TABS[Number(key) - 1];
+}
+
+function toggleReasons() {
+  const part = $details("reasons");
+  if (!part.hidden) part.open = !part.open;
 }
 
 function findName() {
@@ -194,6 +203,8 @@ function pressed(event) {
     || (image && event.key === "c" && (copyPath(image), true))
     || (image && event.key === "m" && watchOf(image).keep && (copyMove(image, "keep"), true))
     || (image && event.key === "d" && watchOf(image).trash && (copyMove(image, "trash"), true))
+    || (open && page.review && event.key === "o" && (openFolder(viewer.image), true))
+    || (open && page.review && event.key === "e" && (toggleReasons(), true))
     || (event.key === "/" && inOrder && (findName(), true))
     || (event.key === "?" && (help(), true));
   if (handled) event.preventDefault();
@@ -223,4 +234,7 @@ viewer.listen();
 compare.listen();
 for (const [id] of TABS) $(id).hidden = id !== page.tab;
 fill();
-if (page.review) awaitOrders();
+if (page.review) {
+  showProgress();
+  awaitOrders();
+}

@@ -60,6 +60,7 @@ def page_data(
         version=version,
         about=_about(data),
         learned=_learned(data),
+        doubled=data.evaluation.doubled if data.evaluation else None,
         stars={str(stars): grade for stars, grade in OF_STARS.items() if stars > 0},
         tab=tab,
     )

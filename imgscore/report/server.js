@@ -7,6 +7,7 @@
  *   label: import("./types").LabelAnswer, undo: import("./types").LabelAnswer,
  *   next: ImageNumbers, search: ImageNumbers, pairs: import("./types").Proposals,
  *   compare: import("./types").Recorded, withdraw: import("./types").Recorded,
+ *   explain: import("./types").Explanation, reveal: {},
  *   renew: Partial<import("./types").PageData>,
  * }} Answers
  */

@@ -13,6 +13,8 @@ export interface PageData {
   failures: Failure[];
   unlearned: string;
   answers: number;
+  labels: number;
+  cameras: string[];
   columns: string[];
   watches: WatchFolders[];
   thumbnails: string;
@@ -20,6 +22,7 @@ export interface PageData {
   version: string;
   about: string;
   learned: string;
+  doubled: number | null;
   stars: Record<string, number>;
   tab: string;
 }
@@ -36,6 +39,9 @@ export interface Image {
   height: number;
   bytes: number;
   grade: number | null;
+  taken: string;
+  camera: number;
+  blur: string;
 }
 
 export interface LabelAnswer {
@@ -64,6 +70,16 @@ export interface Recorded {
   count: number;
 }
 
+export interface Explanation {
+  keeps: Similar[];
+  trashes: Similar[];
+  undecided: Similar[];
+  better: Similar[];
+  worse: Similar[];
+  traits: TraitWeight[];
+  error: string | null;
+}
+
 export interface OrderVersion {
   version: string;
 }
@@ -72,6 +88,7 @@ export interface Head {
   version: string;
   created_ns: number;
   labels: number;
+  comparison: Comparison | null;
 }
 
 export interface Suspect {
@@ -93,7 +110,32 @@ export interface WatchFolders {
   trash: string | null;
 }
 
+export interface Similar {
+  image: number;
+  similarity: number;
+}
+
+export interface TraitWeight {
+  name: string;
+  change: number;
+}
+
+export interface Comparison {
+  basis: string;
+  labels: number;
+  auc: number;
+  previous_auc: number;
+  gain: Interval;
+  measure: "AUC" | "pairwise accuracy";
+}
+
 export interface Neighbour {
   image: number;
   similarity: number;
+}
+
+export interface Interval {
+  value: number;
+  low: number;
+  high: number;
 }

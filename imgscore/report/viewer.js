@@ -1,11 +1,15 @@
 // One image, large, with its facts, buttons that copy, and in a review buttons that label.
 
 import {
-  folderOf, gradeOf, isUnsure, labelTexts, originalOf, printable, scoreText, sizeText, thumbnailOf, watchOf,
+  folderOf, gradeOf, isUnsure, labelTexts, originalOf, page, printable, scoreText, sizeText, takenText,
+  thumbnailOf, watchOf,
 } from "./data.js";
 import {
-  $, $button, $dialog, $image, copyMove, copyPath, make, mark, scoreChip, spokenName, thumbnail,
+  $, $button, $dialog, $image, announce, copyMove, copyPath, make, mark, scoreChip, spokenName, thumbnail,
 } from "./elements.js";
+import { hideReasons, showReasons } from "./reasons.js";
+import { messageOf, post } from "./server.js";
+import { Zoom } from "./zoom.js";
 
 /** @typedef {import("./data.js").Image} Image */
 
@@ -18,7 +22,7 @@ export const viewer = {
   at: 0,
   /** @type {(image: Image) => void} is called when the viewer closes */
   onClose: () => {},
-  zoom: { scale: 1, x: 0, y: 0 },
+  zoom: new Zoom($("stage"), $image("large")),
 
   /**
    * @param {Image[]} list
@@ -40,14 +44,17 @@ export const viewer = {
   /** @param {number} at */
   show(at) {
     this.at = Math.min(this.list.length - 1, Math.max(0, at));
-    this.setZoom(1, 0, 0);
     const image = this.image, large = $image("large");
+    this.zoom.begin(image.width, image.height);
     large.src = thumbnailOf(image);
     large.alt = printable(image.name);
+    $("preview").hidden = true;
     const original = new Image();
     original.addEventListener("load", () => { if (this.image === image) large.src = original.src; });
+    original.addEventListener("error", () => { if (this.image === image) $("preview").hidden = false; });
     original.src = originalOf(image);
     this.update();
+    if (page.review) showReasons(image, (list, number) => this.open(list, number));
   },
 
   // Show the facts and the label of the image.
@@ -57,6 +64,7 @@ export const viewer = {
     $("image-name").textContent = printable(image.name);
     $("image-score").replaceChildren(...this.score(image));
     const facts = {
+      Taken: takenText(image), Camera: printable(page.cameras[image.camera] || ""),
       Folder: printable(folderOf(image)), Label: image.label ? labelTexts(image)[1] : "none",
       Place: PLACES[image.place] || "elsewhere",
       Pixels: image.width ? `${image.width} × ${image.height}` : "", Size: sizeText(image.bytes),
@@ -88,24 +96,6 @@ export const viewer = {
     return [make("b", {}, scoreText(image.score)), ` ± ${image.deviation.toFixed(2)} · ${likely}`, meter];
   },
 
-  /**
-   * @param {number} scale
-   * @param {number} x
-   * @param {number} y
-   */
-  setZoom(scale, x, y) {
-    this.zoom = { scale: Math.min(12, Math.max(1, scale)), x, y };
-    if (this.zoom.scale === 1) Object.assign(this.zoom, { x: 0, y: 0 });
-    $("stage").classList.toggle("zoomed", this.zoom.scale > 1);
-    $("large").style.transform = `translate(${this.zoom.x}px, ${this.zoom.y}px) scale(${this.zoom.scale})`;
-  },
-
-  /** @param {number} factor */
-  zoomBy(factor) {
-    const { scale, x, y } = this.zoom;
-    this.setZoom(scale * factor, x * factor, y * factor);
-  },
-
   close() {
     $dialog("viewer").close();
   },
@@ -116,9 +106,8 @@ export const viewer = {
     const actions = {
       ArrowRight: () => this.show(this.at + 1), ArrowLeft: () => this.show(this.at - 1),
       Home: () => this.show(0), End: () => this.show(this.list.length - 1),
-      "+": () => this.zoomBy(1.4), "=": () => this.zoomBy(1.4), "-": () => this.zoomBy(1 / 1.4),
-      0: () => this.setZoom(1, 0, 0),
     };
+    if (this.zoom.key(event)) return true;
     if (!actions[event.key]) return false;
     actions[event.key]();
     return true;
@@ -131,33 +120,23 @@ export const viewer = {
     $("copy-path").onclick = () => copyPath(this.image);
     $("copy-keep").onclick = () => copyMove(this.image, "keep");
     $("copy-trash").onclick = () => copyMove(this.image, "trash");
-    $("zoom-in").onclick = () => this.zoomBy(1.4);
-    $("zoom-out").onclick = () => this.zoomBy(1 / 1.4);
-    $("zoom-fit").onclick = () => this.setZoom(1, 0, 0);
+    $("open-folder").onclick = () => openFolder(this.image);
+    $("zoom-in").onclick = () => this.zoom.by(1.4);
+    $("zoom-out").onclick = () => this.zoom.by(1 / 1.4);
+    $("zoom-fit").onclick = () => this.zoom.fit();
+    $("zoom-pixels").onclick = () => this.zoom.to(this.zoom.pixelScale);
     $("viewer").addEventListener("close", () => {
       document.body.append($("status"));
+      hideReasons();
       this.onClose(this.image);
     });
-    const stage = $("stage");
-    /** @type {{ x: number, y: number, from: number } | null} */
-    let drag = null;
-    stage.addEventListener("wheel", (event) => {
-      event.preventDefault();
-      this.zoomBy(event.deltaY < 0 ? 1.15 : 1 / 1.15);
-    }, { passive: false });
-    stage.addEventListener("dblclick", () => (this.zoom.scale > 1 ? this.setZoom(1, 0, 0) : this.zoomBy(3)));
-    stage.addEventListener("pointerdown", (event) => {
-      drag = { x: event.clientX - this.zoom.x, y: event.clientY - this.zoom.y, from: event.clientX };
-      stage.setPointerCapture(event.pointerId);
-    });
-    stage.addEventListener("pointermove", (event) => {
-      if (drag && this.zoom.scale > 1) this.setZoom(this.zoom.scale, event.clientX - drag.x, event.clientY - drag.y);
-    });
-    stage.addEventListener("pointerup", (event) => {
-      const swipe = drag && this.zoom.scale === 1 ? event.clientX - drag.from : 0;
-      drag = null;
-      if (Math.abs(swipe) > 60) this.show(this.at + (swipe < 0 ? 1 : -1));
-    });
+    this.zoom.onSwipe = (step) => this.show(this.at + step);
+    this.zoom.onChange = () => {
+      const pixels = this.zoom.scale / this.zoom.pixelScale;
+      $("zoom-level").textContent = `${Math.round(100 * pixels)} %`;
+      $("zoom-pixels").setAttribute("aria-pressed", String(Math.abs(pixels - 1) < 0.01));
+    };
+    addEventListener("resize", () => { if (this.zoom.scale === 1) this.zoom.fit(); });
   },
 };
 
@@ -174,4 +153,17 @@ export function imageButton(image, list, extra = "") {
   if (image.score !== null) button.append(scoreChip(image));
   if (image.label) button.append(mark(image));
   return button;
+}
+
+/**
+ * Let the server of the review open the file manager.
+ * @param {Image} image
+ */
+export async function openFolder(image) {
+  try {
+    await post("reveal", { image: image.number, sha256: image.sha256 }, "reveal");
+    announce(`Opened: ${printable(folderOf(image))}`);
+  } catch (error) {
+    announce(`Could not open the folder: ${messageOf(error)}`);
+  }
 }
