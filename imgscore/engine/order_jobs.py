@@ -1,6 +1,8 @@
 """The state of each inbox's order, and the jobs that change file dates."""
 
-from collections.abc import Iterator
+import logging
+import time
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -8,14 +10,21 @@ from imgscore.engine.apply import Outcome, RestoreResult
 from imgscore.engine.log_text import counted, short_path
 from imgscore.errors import ImgscoreError
 from imgscore.order.timeline import Timeline
-from imgscore.store import counts
+from imgscore.store import counts, sightings
 from imgscore.store.store import Store
 from imgscore.watches import Watch
 from imgscore.workers.messages import PlannedTouch
 
+logger = logging.getLogger(__name__)
+
 # The largest number of new files that are inserted into an existing order. For more files, a new
 # plan of the whole inbox costs less.
 INCREMENTAL_LIMIT = 64
+# If the groups of many files change, the inbox is planned once, when no group has changed for this
+# number of seconds. A search for groups reports its results in many parts.
+QUIET_SECONDS = 5.0
+# The largest number of seconds for which such a plan waits. Measuring a large library takes hours.
+MAX_REGROUP_SECONDS = 600.0
 
 PartResult = Outcome | list[RestoreResult]
 """The result of one part of a job: touches that set an order, or restored dates."""
@@ -46,6 +55,11 @@ class OrderState:
     """the time at which the last automatic order of the inbox began, in monotonic seconds"""
     many_new: bool = False
     """whether more files arrived or changed after the last order than can be inserted"""
+    regrouped: set[bytes] = field(default_factory=set)
+    """the files of the inbox whose groups changed after the last order"""
+    many_regrouped: tuple[float, float] | None = None
+    """the times of the first and the last change of a group, in monotonic seconds, if more files
+    have changed groups than can be inserted. None: the groups of few files have changed."""
     planned: list[PlannedTouch] = field(default_factory=list)
     """the touches that an order would make. Only a dry run sets this field."""
 
@@ -62,11 +76,46 @@ class OrderState:
             if len(self.new_files) > INCREMENTAL_LIMIT:
                 self.new_files, self.many_new = None, True
 
-    def begin(self, now: float) -> set[bytes] | None:
-        """Begin the order that is due, and return its new files. `now`: in monotonic seconds."""
-        new_files = self.new_files
+    def add_regrouped(self, paths: set[bytes], now: float) -> None:
+        """Make an order due in which these files have other groups, or other places in a group."""
+        if self.many_regrouped is not None:
+            self.many_regrouped = (self.many_regrouped[0], now)
+            return
+        self.regrouped = self.regrouped | paths
+        if len(self.regrouped) > INCREMENTAL_LIMIT:
+            self.regrouped, self.many_regrouped = set(), (now, now)
+
+    def put_off_regrouped(self, now: float) -> None:
+        """Make a plan of the whole inbox due, because files have other groups, but not at once."""
+        self.current_order = None
+        self.many_regrouped = self.many_regrouped or (now, now)
+
+    @property
+    def is_due(self) -> bool:
+        """Return whether an order must be made, now or later."""
+        return self.due or bool(self.regrouped) or self.many_regrouped is not None
+
+    def regrouped_at(self) -> float | None:
+        """Return the time from which the new groups of many files may be ordered, or None."""
+        if self.many_regrouped is None:
+            return None
+        first, last = self.many_regrouped
+        return min(last + QUIET_SECONDS, first + MAX_REGROUP_SECONDS)
+
+    def begin(self, now: float) -> tuple[set[bytes] | None, set[bytes]]:
+        """Begin the order that is due. Return its new files, and the files with other groups.
+
+        `now`: in monotonic seconds.
+        """
+        at = self.regrouped_at()
+        if at is not None and at <= now:
+            self.new_files = None
+        new_files, regrouped = self.new_files, self.regrouped
+        if new_files is None:
+            self.many_regrouped = None
         self.due, self.new_files, self.many_new, self.done_at = False, set(), False, now
-        return new_files
+        self.regrouped = set()
+        return new_files, regrouped
 
 
 @dataclass
@@ -87,6 +136,8 @@ class OrderJob:
     new_files: set[bytes] | None = None
     """the files to insert into an inbox that is already in order. None means that the whole inbox
     must be ordered."""
+    regrouped: set[bytes] = field(default_factory=set)
+    """the files whose groups have changed; they are inserted again"""
     asked: bool = False
     """whether a client asked for the job"""
     dry_run: bool = False
@@ -116,10 +167,37 @@ class OrderJob:
         return results
 
 
-def touched_text(store: Store, job: OrderJob) -> str:
-    """Return a log text with the number of dates that a job has set."""
-    if job.order is None:
-        return counted(job.touched, "earlier date")
+def log_touched(store: Store, job: OrderJob) -> None:
+    """Log the number of dates that a job has set, if there are any."""
+    if not job.touched:
+        return
+    text = counted(job.touched, "earlier date")
+    if job.order is not None:
+        with store.read() as txn:
+            files = counts.files(txn, job.order.inbox, "inbox")
+        text = (
+            f"order of {short_path(job.order.inbox)}: {job.touched:,} of {counted(files, 'date')}"
+        )
+    logger.info("%s set in %.1f s", text, time.monotonic() - job.began)
+
+
+def report_unusable(notes: dict[str, str], watch: Watch, head: str, count: int) -> None:
+    """Report that scores of an inbox are not numbers. An older version stored such scores."""
+    key = f"scores of {short_path(watch.inbox)}"
+    notes.pop(key, None)
+    if count:
+        text = f"head {head} gave {counted(count, 'image')} a score that is not a number"
+        notes[key] = f"{text}; they keep their dates; train again: imgscore train"
+
+
+def add_regrouped(store: Store, states: Mapping[bytes, OrderState], digests: Set[bytes]) -> None:
+    """Make the order of each inbox due in which images with changed groups are."""
+    inboxes = {inbox for inbox, state in states.items() if state.watch.groups != "off"}
+    found: dict[bytes, set[bytes]] = {}
     with store.read() as txn:
-        files = counts.files(txn, job.order.inbox, "inbox")
-    return f"order of {short_path(job.order.inbox)}: {job.touched:,} of {counted(files, 'date')}"
+        for digest in digests if inboxes else ():
+            for file in sightings.of_digest(txn, digest):
+                if file.role == "inbox" and file.inbox in inboxes and not file.gone_ns:
+                    found.setdefault(file.inbox, set()).add(file.path)
+    for inbox, paths in found.items():
+        states[inbox].add_regrouped(paths, time.monotonic())

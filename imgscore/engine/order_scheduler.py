@@ -6,15 +6,21 @@ as it arrives. If an inbox is already in order, new files are only inserted. The
 insertion does not grow with the number of files in the inbox.
 """
 
-import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
 
 from imgscore.engine import apply
 from imgscore.engine.context import EngineContext
-from imgscore.engine.log_text import counted, short_path
 from imgscore.engine.order_holds import Holds
-from imgscore.engine.order_jobs import CurrentOrder, OrderJob, OrderState, PartResult, touched_text
+from imgscore.engine.order_jobs import (
+    CurrentOrder,
+    OrderJob,
+    OrderState,
+    PartResult,
+    add_regrouped,
+    log_touched,
+    report_unusable,
+)
 from imgscore.engine.problems import described
 from imgscore.engine.refusals import Refusals
 from imgscore.engine.stage import Conditions, Effects, Stage
@@ -27,8 +33,6 @@ from imgscore.store.transaction import Txn
 from imgscore.watches import Watch
 from imgscore.workers import plan_inbox
 from imgscore.workers.messages import Answer, Crashed, Plan, Planned, PlannedTouch, Refused
-
-logger = logging.getLogger(__name__)
 
 # The smallest number of seconds between two orders of an inbox while files are being indexed, or
 # arrive faster than they can be inserted.
@@ -75,6 +79,8 @@ class OrderScheduler(Stage[Plan]):
             self.add_files(inbox, paths)
         for taste in effects.reorder:
             self.reorder_taste(taste)
+        if effects.regrouped:
+            add_regrouped(self.ctx.store, self._states, effects.regrouped)
 
     def held(self, inbox: bytes) -> bool:
         """Return whether automatic orders of an inbox are off.
@@ -168,7 +174,7 @@ class OrderScheduler(Stage[Plan]):
 
     def _is_due(self, state: OrderState) -> bool:
         inbox = state.watch.inbox
-        if not state.due or inbox in self._held or not self.ctx.is_online(inbox):
+        if not state.is_due or inbox in self._held or not self.ctx.is_online(inbox):
             return False
         return self._head(state.watch) is not None
 
@@ -216,6 +222,9 @@ class OrderScheduler(Stage[Plan]):
             return None
         busy = conditions.indexing or state.many_new
         wait = state.done_at + ORDER_SECONDS if busy else conditions.now
+        regrouped_at = state.regrouped_at()
+        if regrouped_at is not None and not (state.due or state.regrouped):
+            wait = max(wait, regrouped_at)
         return max(conditions.now, wait, self.ctx.problems.retry_at(state) or 0.0)
 
     # ---- planning and applying orders
@@ -226,8 +235,8 @@ class OrderScheduler(Stage[Plan]):
             due = self._time(state, conditions)
             if due is not None and due <= conditions.now:
                 head, dry_run = self._head(state.watch), self.ctx.config.dry_run
-                new_files = state.begin(conditions.now)
-                self._begin(OrderJob(None, state.watch, head, new_files, dry_run=dry_run))
+                files = state.begin(conditions.now)
+                self._begin(OrderJob(None, state.watch, head, *files, dry_run=dry_run))
         job = self._next_job(conditions)
         if job is not None and not self._waits(job):
             try:
@@ -266,8 +275,12 @@ class OrderScheduler(Stage[Plan]):
         watch, head = job.order, job.head
         if watch is not None and head is not None:
             if job.new_files is not None:
-                job.parts = self._insert_files(watch, head, job.new_files)
-                job.new_files = None
+                job.parts = self._insert_files(watch, head, job.new_files, job.regrouped)
+                new_files, job.new_files = job.new_files, None
+                if job.parts is None and not new_files:
+                    self._states[watch.inbox].put_off_regrouped(time.monotonic())
+                    self._end(job)
+                    return
             if job.parts is None and not self._plan(job, watch, head):
                 return
         result = next(job.parts or iter(()), None)
@@ -287,7 +300,7 @@ class OrderScheduler(Stage[Plan]):
         planned = plan_inbox.plan_inbox(self.ctx.store, watch, head, self.refusals())
         touches, job.timeline = planned.touches, planned.timeline
         self._record_ties(watch, planned.ties if planned.store_ties else None)
-        self._report_unusable(watch, head, planned.unusable)
+        report_unusable(self.ctx.notes, watch, head, planned.unusable)
         if job.dry_run:
             job.planned, job.parts = touches, iter(())
         else:
@@ -295,9 +308,9 @@ class OrderScheduler(Stage[Plan]):
         return True
 
     def _insert_files(
-        self, watch: Watch, head: str, new_files: set[bytes]
+        self, watch: Watch, head: str, new_files: set[bytes], regrouped: set[bytes]
     ) -> Iterator[apply.Outcome] | None:
-        """Return an iterator that inserts only the new files into the order of an inbox.
+        """Return an iterator that inserts only these files into the order of an inbox.
 
         Return None if the whole inbox must be planned instead.
         """
@@ -305,7 +318,9 @@ class OrderScheduler(Stage[Plan]):
         if current_order is None or current_order.head != head:
             return None
         store, timeline, exclude = self.ctx.store, current_order.timeline, self.refusals()
-        touches = plan_inbox.insert_files(store, watch, head, timeline, sorted(new_files), exclude)
+        touches = plan_inbox.insert_files(
+            store, watch, head, timeline, new_files, exclude, regrouped
+        )
         return None if touches is None else apply.apply_plan(store, touches, head)
 
     def _is_stale(self, job: OrderJob) -> bool:
@@ -316,14 +331,6 @@ class OrderScheduler(Stage[Plan]):
         if job.asked or job.order is None:
             return False
         return job.head != self._head(job.order)
-
-    def _report_unusable(self, watch: Watch, head: str, count: int) -> None:
-        """Report that scores of an inbox are not numbers. An older version stored such scores."""
-        key = f"scores of {short_path(watch.inbox)}"
-        self.ctx.notes.pop(key, None)
-        if count:
-            text = f"head {head} gave {counted(count, 'image')} a score that is not a number"
-            self.ctx.notes[key] = f"{text}; they keep their dates; train again: imgscore train"
 
     def _record_ties(self, watch: Watch, ties: Ties | None) -> None:
         if ties is not None:
@@ -354,9 +361,7 @@ class OrderScheduler(Stage[Plan]):
                 state.planned = job.planned
             if job.timeline is not None and job.head is not None and not job.dry_run:
                 state.current_order = CurrentOrder(job.head, job.timeline)
-        if job.touched:
-            seconds = time.monotonic() - job.began
-            logger.info("%s set in %.1f s", touched_text(self.ctx.store, job), seconds)
+        log_touched(self.ctx.store, job)
         self._end(job)
 
     def take(self, task: Plan, answer: Answer) -> Effects | None:
@@ -374,7 +379,7 @@ class OrderScheduler(Stage[Plan]):
                     self._failed(job, error)
                     return self._take_effects()
                 if last:
-                    self._report_unusable(task.watch, task.head, answer.unusable)
+                    report_unusable(self.ctx.notes, task.watch, task.head, answer.unusable)
                     job.timeline = Timeline.unpacked(timeline) if timeline else None
                     self._finish(job)
             case Refused(reason, remedy):

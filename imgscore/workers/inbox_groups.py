@@ -71,6 +71,35 @@ def blocks_of_inbox(
     return found
 
 
+def members_of(txn: Txn, watch: Watch, paths: Iterable[bytes]) -> set[bytes]:
+    """Return the paths of these files, and of all members of their groups in the inbox."""
+    members = set(paths)
+    found = (sightings.find(txn, path) for path in list(members))
+    for digest in {file.digest for file in found if file is not None}:
+        group = groups.of(txn, digest)
+        for member in (digest,) if group is None else group.members:
+            members.update(
+                file.path
+                for file in sightings.of_digest(txn, member)
+                if not file.gone_ns and (file.inbox, file.role) == (watch.inbox, "inbox")
+            )
+    return members
+
+
+def best_first(txn: Txn, taste: str, paths: Iterable[bytes]) -> list[bytes]:
+    """Return the paths in such an order that the best file of each group comes first."""
+    ranks: dict[bytes, tuple[int, int]] = {}
+    digest_of: dict[bytes, bytes] = {}
+    for path in paths:
+        file = sightings.find(txn, path)
+        digest_of[path] = b"" if file is None else file.digest
+        group = None if digest_of[path] in ranks else groups.of(txn, digest_of[path])
+        if group is not None:
+            ranked = best_images_first(txn, group.members, taste)
+            ranks |= {digest: (group.number, rank) for rank, digest in enumerate(ranked)}
+    return sorted(digest_of, key=lambda path: (ranks.get(digest_of[path], (0, 0)), path))
+
+
 def _copied(files: Collection[Sighting]) -> list[bytes]:
     """Return the digests that several files have, sorted."""
     digests = [file.digest for file in files if file.digest]

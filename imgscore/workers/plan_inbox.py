@@ -16,7 +16,7 @@ from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-from imgscore.order.entries import Entry, File, Member, group
+from imgscore.order.entries import NANOSECONDS, Entry, File, Member, group
 from imgscore.order.plan import insert_entry, plan_with_timeline
 from imgscore.order.ties import knots, tie_deviation
 from imgscore.order.timeline import Timeline
@@ -28,7 +28,12 @@ from imgscore.store.schema import Sighting, Ties
 from imgscore.store.store import Store
 from imgscore.store.transaction import Txn
 from imgscore.watches import Watch
-from imgscore.workers.inbox_groups import GroupPositions, blocks_of_inbox
+from imgscore.workers.inbox_groups import (
+    GroupPositions,
+    best_first,
+    blocks_of_inbox,
+    members_of,
+)
 from imgscore.workers.messages import Plan, Planned, PlannedTouch
 
 if TYPE_CHECKING:
@@ -172,36 +177,46 @@ def insert_files(
     timeline: Timeline,
     paths: Iterable[bytes],
     exclude: Container[bytes] = (),
+    regrouped: Iterable[bytes] = (),
 ) -> list[PlannedTouch] | None:
     """Plan the touches that move new files to their places, and add the files to `timeline`.
 
-    `timeline`: the timeline that `plan_inbox` returned for the head `head`. Returns None if the
-    whole inbox must be planned again. In this case, `timeline` is no longer valid.
+    `timeline`: the timeline that `plan_inbox` returned for the head `head`. `regrouped`: files of
+    the inbox whose groups have changed. They and all members of their groups are inserted again.
+    Returns None if the whole inbox must be planned again. In this case, `timeline` is no longer
+    valid.
     """
     planned: list[PlannedTouch] = []
-    paths = list(paths)
+    new = set(paths)
     with store.read() as txn:
         ties = settings.ties(txn, watch.inbox, head)
         if ties is None:
             return None
-        positions = GroupPositions(txn, watch, head, ties, set(paths), exclude)
-        for path in paths:
+        again = members_of(txn, watch, regrouped) - new
+        positions = GroupPositions(txn, watch, head, ties, new | again, exclude)
+        files: list[Sighting] = []
+        for path in best_first(txn, watch.taste, new | again):
             file = sightings.find(txn, path)
             if file is None or file.gone_ns or (file.inbox, file.role) != (watch.inbox, "inbox"):
                 continue
-            if len(timeline) >= 2 * ties.count or _shares_date(txn, watch, file):
+            if _shares_date(txn, watch, file):
                 return None
-            if positions.interval(file.digest) is None or path in exclude:
-                continue
-            position = positions.of(file)
+            if positions.interval(file.digest) is not None and path not in exclude:
+                files.append(file)
+        for file in files:
+            if file.path in again and not timeline.remove(file.seen.mtime_ns // NANOSECONDS):
+                return None
+        for file in files:
+            position = positions.of(file) if len(timeline) < 2 * ties.count else None
             if position is None:
                 return None
-            entry = Entry((Member(path, file.seen.mtime_ns),), position.score, position.deviation)
+            member = Member(file.path, file.seen.mtime_ns)
+            entry = Entry((member,), position.score, position.deviation)
             touches = insert_entry(timeline, entry, time.time_ns(), watch.order, position.block)
             if touches is None:
                 return None
             planned += [PlannedTouch(file, touch.after_ns) for touch in touches]
-            positions.placed(path, touches[0].after_ns if touches else file.seen.mtime_ns)
+            positions.placed(file.path, touches[0].after_ns if touches else member.mtime_ns)
     return planned
 
 

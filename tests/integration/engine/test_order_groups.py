@@ -1,14 +1,16 @@
 """Groups in the order of an inbox: together or best on top, by a plan and by an insertion."""
 
 import hashlib
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from imgscore.engine import order_scheduler
+from imgscore.engine import order_jobs, order_scheduler
 from imgscore.engine.engine import Engine
-from imgscore.groups.best import Quality
+from imgscore.engine.stage import Effects
+from imgscore.groups.best import VERSION, Quality
 from imgscore.store import groups, labels, qualities
 from imgscore.store.groups import NewGroup
 from imgscore.store.qualities import QualityRecord
@@ -43,14 +45,18 @@ def digest_of(path: Path) -> bytes:
     return hashlib.sha256(path.read_bytes()).digest()
 
 
-def group(engine: Engine, world: World, names: str, details: str = "") -> None:
-    """Put images into a group. `details`: a digit for each image; the greatest is the best."""
+def group(engine: Engine, world: World, names: str, details: str = "") -> set[bytes]:
+    """Put images into a group. `details`: a digit for each image; the greatest is the best.
+
+    Return the images whose group or quality has changed.
+    """
     digests = [digest_of(world.inbox / f"{name}.jpg") for name in names]
     with engine.ctx.store.write() as txn:
-        groups.replace(txn, digests, [NewGroup("bursts", tuple(digests), "a test")])
+        changed = groups.replace(txn, digests, [NewGroup("bursts", tuple(digests), "a test")])
         for digest, detail in zip(digests, details, strict=False):
             quality = Quality(pixels=100, bytes=100, sharpness=1.0, detail=float(detail))
-            qualities.record(txn, digest, QualityRecord(1, quality))
+            qualities.record(txn, digest, QualityRecord(VERSION, quality))
+    return changed | set(digests)
 
 
 def plans(world: World) -> int:
@@ -148,7 +154,7 @@ def test_insert_new_member_goes_next_to_its_group_with_one_touch(files: World, m
         with engine.ctx.store.write() as txn:
             groups.replace(txn, digests, [NewGroup("bursts", tuple(digests), "a test")])
             quality = Quality(pixels=100, bytes=100, sharpness=1.0, detail=1.5)
-            qualities.record(txn, digest_of(new), QualityRecord(1, quality))
+            qualities.record(txn, digest_of(new), QualityRecord(VERSION, quality))
         engine.indexer.hint_all()
         until_idle(engine)
         order = files.order()
@@ -169,10 +175,131 @@ def test_insert_whole_burst_at_once_is_inserted_together(files: World, engine: E
         groups.replace(txn, digests, [NewGroup("bursts", digests, "a test")])
         for digest, detail in zip(digests, (1.0, 3.0, 2.0), strict=True):
             quality = Quality(pixels=100, bytes=100, sharpness=1.0, detail=detail)
-            qualities.record(txn, digest, QualityRecord(1, quality))
+            qualities.record(txn, digest, QualityRecord(VERSION, quality))
     engine.indexer.hint_all()
     until_idle(engine)
     assert files.order() == list("zyxbcawvuts")
     assert {name: files.dates()[name] for name in before} == before
     assert plans(files) == planned
     assert ask(engine, "order") == []
+
+
+# ---- groups that change after the order
+
+
+def regroup(engine: Engine, world: World, names: str, details: str = "") -> None:
+    """Change a group, and report it as the stage that finds groups does."""
+    changed = group(engine, world, names, details)
+    engine.order_scheduler.receive(Effects(regrouped=changed))
+
+
+def test_regrouped_files_are_inserted_again_without_a_plan(files: World, engine: Engine) -> None:
+    files.settle(engine)
+    before, planned = files.dates(), plans(files)
+    regroup(engine, files, "ztw", "132")
+    assert not engine.idle
+    until_idle(engine)
+    assert files.order() == list("yxvutwzs")
+    after = files.dates()
+    assert {name for name in before if after[name] != before[name]} == {"z.jpg", "w.jpg"}
+    assert plans(files) == planned
+    assert ask(engine, "order") == []
+
+
+def test_regrouped_new_best_moves_the_group(files: World, engine: Engine) -> None:
+    files.settle(engine)
+    regroup(engine, files, "ztw", "132")
+    until_idle(engine)
+    planned = plans(files)
+    regroup(engine, files, "ztw", "921")
+    until_idle(engine)
+    assert files.order() == list("ztwyxvus")
+    assert plans(files) == planned
+    assert ask(engine, "order") == []
+
+
+def test_regrouped_one_measured_member_takes_its_group_along(files: World, engine: Engine) -> None:
+    files.settle(engine)
+    regroup(engine, files, "ztw", "132")
+    until_idle(engine)
+    z = digest_of(files.inbox / "z.jpg")
+    with engine.ctx.store.write() as txn:
+        quality = Quality(pixels=100, bytes=100, sharpness=1.0, detail=20.0)
+        qualities.record(txn, z, QualityRecord(VERSION, quality))
+    engine.order_scheduler.receive(Effects(regrouped={z}))
+    until_idle(engine)
+    assert files.order() == list("ztwyxvus")
+    assert ask(engine, "order") == []
+
+
+def test_regrouped_dissolved_group_puts_every_image_at_its_own_place(
+    files: World, engine: Engine
+) -> None:
+    files.settle(engine)
+    regroup(engine, files, "ztw", "132")
+    until_idle(engine)
+    digests = {digest_of(files.inbox / f"{name}.jpg") for name in "ztw"}
+    with engine.ctx.store.write() as txn:
+        groups.replace(txn, digests, [])
+    engine.order_scheduler.receive(Effects(regrouped=digests))
+    until_idle(engine)
+    assert files.order() == list("zyxwvuts")
+
+
+def test_regrouped_unchanged_group_touches_nothing(files: World, engine: Engine) -> None:
+    files.settle(engine)
+    regroup(engine, files, "ztw", "132")
+    until_idle(engine)
+    before = files.dates()
+    regroup(engine, files, "ztw", "132")
+    until_idle(engine)
+    assert files.dates() == before
+
+
+def test_regrouped_many_files_are_planned_once_after_the_last_change(
+    files: World, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(order_jobs, "INCREMENTAL_LIMIT", 2)
+    files.settle(engine)
+    planned = plans(files)
+    before = files.dates()
+    regroup(engine, files, "ztw", "132")
+    regroup(engine, files, "yxv", "321")
+    now = time.monotonic()
+    state = engine.order_scheduler._states[bytes(files.inbox)]
+    assert state.is_due and (state.regrouped_at() or 0) > now
+    engine.step(0.0)
+    assert files.dates() == before
+    monkeypatch.setattr(order_jobs, "QUIET_SECONDS", 0.0)
+    until_idle(engine)
+    assert files.order() == list("yxvutwzs")
+    assert plans(files) <= planned + 1
+    assert ask(engine, "order") == []
+
+
+def test_regrouped_files_while_groups_are_off_change_nothing(files: World) -> None:
+    files.watch["groups"] = "off"
+    with files.engine() as engine:
+        files.settle(engine)
+        regroup(engine, files, "ztw", "132")
+        assert engine.idle
+
+
+def test_regrouped_files_of_a_held_inbox_keep_their_dates(files: World, engine: Engine) -> None:
+    files.settle(engine)
+    ask(engine, "restore-times")
+    before = files.dates()
+    regroup(engine, files, "ztw", "132")
+    until_idle(engine)
+    assert files.dates() == before
+
+
+@pytest.mark.parametrize("mode", ["together", "best-on-top"])
+def test_regrouped_files_stand_where_a_plan_puts_them(files: World, mode: str) -> None:
+    files.watch["groups"] = mode
+    with files.engine() as engine:
+        files.settle(engine)
+        for names, details in (("zyt", "132"), ("xwv", "321"), ("zxs", "123"), ("yt", "12")):
+            regroup(engine, files, names, details)
+            until_idle(engine)
+            assert ask(engine, "order") == []
