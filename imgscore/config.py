@@ -75,6 +75,28 @@ class WatchConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """whether an image that you move to the desktop's trash is labelled trash"""
 
 
+class LinksConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """A `[[links]]` table: a folder of links to the best images, which the daemon keeps up to date.
+
+    `imgscore links --watch` writes it.
+    """
+
+    folder: str
+    """the folder of links, as an absolute path; see docs/links.md"""
+    top: Top = 500
+    """the largest number of images"""
+    per_group: PerGroup = 0
+    """the largest number of images of one moment or motif; 0 means all"""
+    min_score: Share = 0.0
+    """the smallest score of an image, or the smallest grade if it has a label"""
+    rank_prefix: bool = False
+    """whether each name begins with the rank of the image, such as "0001 name.jpg" """
+    kind: Literal["link", "copy"] = "link"
+    """symbolic links, or copies (for memory cards and other disks)"""
+    taste: TasteName = "default"
+    """the taste whose images are chosen"""
+
+
 class DaemonConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """The `[daemon]` table: times and limits of the background work. All times are in seconds."""
 
@@ -110,6 +132,7 @@ class Config(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """All settings of config.toml."""
 
     watch: list[WatchConfig] = []
+    links: list[LinksConfig] = []
     model: str = "efficientnet-lite0"
     """the model: a name from `imgscore model list`, or the folder of a model"""
     device: str = "auto"
@@ -131,6 +154,8 @@ class Config(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 REMEDIES = {
     "watch": "write [[watch]], with two brackets on each side, above each inbox",
+    "links": "write [[links]], with two brackets on each side, above each folder of links",
+    "folder": 'give an absolute path, for example folder = "~/Pictures/best"',
     "daemon": "write [daemon], with one bracket on each side, above its settings",
     "inbox": 'give a folder, for example inbox = "~/Pictures/inbox"',
     "keep": "give a folder or a list of folders, or leave it out for INBOX/keep",
@@ -235,6 +260,12 @@ def parse(text: str, source: str = "config.toml") -> Config:
                 f"{source}: watch[{number}].inbox = {watch.inbox!r}: not an absolute path",
                 REMEDIES["inbox"],
             )
+    for number, links in enumerate(config.links):
+        if not links.folder.startswith(("/", "~")) or "\0" in links.folder:
+            raise ConfigError(
+                f"{source}: links[{number}].folder = {links.folder!r}: not an absolute path",
+                REMEDIES["folder"],
+            )
     return config
 
 
@@ -264,6 +295,9 @@ def _problems(
             case "watch", [{}, *_] as watches if all(isinstance(watch, dict) for watch in watches):
                 for number, watch in enumerate(watches):
                     yield from _problems(watch, WatchConfig, f"{where}watch[{number}].")
+            case "links", [{}, *_] as tables if all(isinstance(table, dict) for table in tables):
+                for number, table in enumerate(tables):
+                    yield from _problems(table, LinksConfig, f"{where}links[{number}].")
             case "daemon", {} as daemon:
                 yield from _problems(daemon, DaemonConfig, f"{where}daemon.")
             case _, value:

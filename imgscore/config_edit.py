@@ -18,7 +18,11 @@ from imgscore.fsutil import write_atomic
 # another table is between them.
 _WATCH = re.compile(r"^(?=[ \t]*\[\[[ \t]*watch[ \t]*\]\])", re.MULTILINE)
 
-Value = str | bool | list[str] | dict[str, str | list[str]]
+# This pattern splits a text before each [[watch]] and each [[links]].
+_TABLE = re.compile(r"^(?=[ \t]*\[\[[ \t]*(?:watch|links)[ \t]*\]\])", re.MULTILINE)
+_LINKS = re.compile(r"[ \t]*\[\[[ \t]*links[ \t]*\]\]")
+
+Value = str | bool | int | float | list[str] | dict[str, str | list[str]]
 
 
 def with_setting(text: str, key: str, value: Value) -> str:
@@ -47,11 +51,47 @@ def with_watch(text: str, settings: dict[str, Value]) -> str:
 
     `settings`: the keys and values of the new table.
     """
-    lines = ["[[watch]]", *(_line(key, settings[key]) for key in settings)]
+    return _with_table(text, "watch", settings)
+
+
+def with_links(text: str, settings: dict[str, Value]) -> str:
+    """Return the config `text` with a new `[[links]]` table at the end, as `with_watch` does."""
+    return _with_table(text, "links", settings)
+
+
+def _with_table(text: str, table: str, settings: dict[str, Value]) -> str:
+    lines = [f"[[{table}]]", *(_line(key, settings[key]) for key in settings)]
     newline = _newline(text)
     if text and not text.endswith("\n"):
         text += newline
     return text + (newline if text else "") + newline.join([*lines, ""])
+
+
+def without_links(text: str, number: int) -> str:
+    """Return the config `text` without one of its folders of links.
+
+    `number`: the index of its table among all `[[links]]`, from 0. Raises ConfigError if the table
+    cannot be removed.
+    """
+    config.parse(text)
+    expected = tomllib.loads(text)
+    del expected["links"][number]
+    pieces = _TABLE.split(text)
+    tables = [at for at, piece in enumerate(pieces) if _LINKS.match(piece)]
+    if tables:
+        pieces[tables[number]] = _piece_without_table(pieces[tables[number]], "links")
+        changed = "".join(pieces)
+        newline = _newline(text)
+        if tables[number] == len(pieces) - 1 and changed.endswith(newline * 2):
+            changed = changed.removesuffix(newline)
+    else:
+        changed = _inline_without_table(text, "links", number)
+    if not _is_exact(changed, expected, "links"):
+        raise ConfigError(
+            "config.toml: the folder of links could not be taken out",
+            "take its lines out of the file",
+        )
+    return changed
 
 
 def without_watch(text: str, number: int) -> str:
@@ -65,23 +105,30 @@ def without_watch(text: str, number: int) -> str:
     del expected["watch"][number]
     pieces = _WATCH.split(text)
     if len(pieces) > 1:
-        pieces[number + 1] = _piece_without_watch(pieces[number + 1])
+        pieces[number + 1] = _piece_without_table(pieces[number + 1], "watch")
         changed = "".join(pieces)
         newline = _newline(text)
         if number == len(pieces) - 2 and not pieces[-1] and changed.endswith(newline * 2):
             changed = changed.removesuffix(newline)
     else:
-        changed = _inline_without_watch(text, number)
-    try:
-        exact = tomllib.loads(changed).get("watch", []) == expected.pop("watch")
-        exact = exact and {**tomllib.loads(changed), "watch": 0} == {**expected, "watch": 0}
-    except tomllib.TOMLDecodeError:
-        exact = False
-    if not exact:
+        changed = _inline_without_table(text, "watch", number)
+    if not _is_exact(changed, expected, "watch"):
         raise ConfigError(
             "config.toml: the watch could not be taken out", "take its lines out of the file"
         )
     return changed
+
+
+def _is_exact(changed: str, expected: dict[str, Any], table: str) -> bool:
+    """Return whether a changed text has exactly the expected settings.
+
+    `table`: the name of the tables of which one was taken out; none may be left.
+    """
+    try:
+        found = tomllib.loads(changed)
+    except tomllib.TOMLDecodeError:
+        return False
+    return {**found, table: found.get(table, [])} == expected
 
 
 def write(path: Path, text: str) -> None:
@@ -165,8 +212,8 @@ def _piece_with(text: str, path: tuple[str | int, ...], value: Value, newline: s
     return document.as_string()
 
 
-def _piece_without_watch(text: str) -> str:
-    """Return `text` without the `[[watch]]` table at its beginning.
+def _piece_without_table(text: str, table: str) -> str:
+    """Return `text` without the `[[watch]]` or `[[links]]` table at its beginning.
 
     A comment after the table stays if an empty line is above it, because it is about the next
     table. If the text cannot be parsed alone, it is returned unchanged.
@@ -176,9 +223,9 @@ def _piece_without_watch(text: str) -> str:
 
     try:
         document: Any = tomlkit.parse(text)
-        end = [item.as_string() for key, item in document["watch"][0].value.body if key is None]
-        body = document["watch"][0].as_string()
-        document.remove("watch")
+        end = [item.as_string() for key, item in document[table][0].value.body if key is None]
+        body = document[table][0].as_string()
+        document.remove(table)
     except (TOMLKitError, AttributeError, LookupError):
         return text
     rest = document.as_string()
@@ -193,14 +240,14 @@ def _piece_without_watch(text: str) -> str:
     return f"{newline if empty and kept else ''}{kept}{rest}"
 
 
-def _inline_without_watch(text: str, number: int) -> str:
-    """Return `text` without one element of the array `watch`, or unchanged if it is not parsed."""
+def _inline_without_table(text: str, table: str, number: int) -> str:
+    """Return `text` without one element of an array of tables, or unchanged if it is not parsed."""
     import tomlkit
     from tomlkit.exceptions import TOMLKitError
 
     try:
         document: Any = tomlkit.parse(text)
-        del document["watch"][number]
+        del document[table][number]
     except (TOMLKitError, LookupError):
         return text
     changed: str = document.as_string()

@@ -13,16 +13,21 @@ from typing import Any
 import msgspec
 from msgspec import inspect as schema
 
-from imgscore.config import MAX_SECONDS, Config, DaemonConfig, WatchConfig
+from imgscore.config import MAX_SECONDS, Config, DaemonConfig, LinksConfig, WatchConfig
 
 PAGE = Path(__file__).parent.parent / "docs/config.md"
 BEGIN, END = "<!-- from the schema: make docs -->", "<!-- end -->"
-EXAMPLES = {"inbox": "~/Pictures/inbox"}
+EXAMPLES = {"inbox": "~/Pictures/inbox", "folder": "~/Pictures/best"}
 
 
 def settings() -> str:
     """A complete config.toml: each setting with its meaning, its limits and its default."""
-    tables = (("", Config), ("[[watch]]", WatchConfig), ("[daemon]", DaemonConfig))
+    tables = (
+        ("", Config),
+        ("[[watch]]", WatchConfig),
+        ("[[links]]", LinksConfig),
+        ("[daemon]", DaemonConfig),
+    )
     return "\n\n".join("\n".join(_table(name, kind)) for name, kind in tables)
 
 
@@ -33,7 +38,7 @@ def _table(name: str, kind: type[msgspec.Struct]) -> Iterator[str]:
     info = schema.type_info(kind)
     assert isinstance(info, schema.StructType)
     for field in info.fields:
-        if isinstance(field.type, schema.StructType) or field.name == "watch":
+        if isinstance(field.type, schema.StructType) or field.name in ("watch", "links"):
             continue  # another table
         default = EXAMPLES[field.name] if field.required else field.default
         if isinstance(field.type, schema.ListType):

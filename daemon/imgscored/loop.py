@@ -15,6 +15,7 @@ from imgscore.embedders import devices, registry
 from imgscore.engine.engine import Engine
 from imgscore.engine.problems import remedy_of
 from imgscore.errors import ConfigError, CorruptStoreError, ImgscoreError
+from imgscore.links.settings import folders_of
 from imgscore.messages import Progress
 from imgscore.reconcile.scan import changed_files
 from imgscore.verbs import registry as verb_registry
@@ -356,7 +357,7 @@ def _check_config() -> None:
         raise ConfigError(
             f"{paths.config_file()}: no folder is watched", "add a folder: imgscore init INBOX"
         )
-    Watches.of(settings)
+    folders_of(settings, Watches.of(settings))
     registry.spec(settings.model, use_filename=settings.use_filename)
     devices.check(settings.device)
 

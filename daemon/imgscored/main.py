@@ -11,11 +11,13 @@ import signal
 import sys
 import time
 from contextlib import closing, nullcontext, suppress
+from pathlib import Path
 from typing import NoReturn
 
 from imgscore import __version__, client, config, paths
 from imgscore.engine.engine import open_engine
 from imgscore.errors import ConfigError, ImgscoreError
+from imgscore.links.settings import existing
 from imgscore.store import verify
 from imgscore.store.lock import BusyError, StoreLock
 from imgscore.store.store import Store
@@ -64,6 +66,7 @@ def serve(mailbox: Mailbox, report: StartupReport, terminal: log.Terminal | None
         closing(Notifications(settings.notifications, engine.ctx.event_log)) as notifications,
         closing(Power(mailbox)) if settings.daemon.on_battery == "wait" else nullcontext(),
     ):
+        engine.link_folders.refresh_all()
         loop = Loop(engine, mailbox, watcher, schedule, notifications, terminal)
         with closing(Server(paths.socket_path(), mailbox, lambda: loop.snapshot)) as server:
             loop.watchdog.follow("the control socket", server.is_alive)
@@ -123,7 +126,11 @@ def _another_daemon_runs() -> bool:
 
 
 def _confine() -> None:
-    """Use Landlock to forbid this process to write outside of imgscore's own folders."""
+    """Use Landlock to forbid this process to write outside of imgscore's own folders.
+
+    They include the folders of links that the config names now. A later change of the config cannot
+    add one: the limit cannot be widened.
+    """
     precompile.compile_once()
     own = [paths.data_folder(), paths.cache_folder(), paths.runtime_folder()]
     for folder in own:
@@ -131,8 +138,11 @@ def _confine() -> None:
             # If a folder cannot be created, the first write into it raises an error.
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     # A worker that uses an accelerator inherits these limits, and limits itself further.
-    existing = accelerators.written_by_children() if accelerators.is_present() else ()
-    if not confine_writes(own, existing):
+    by_children = accelerators.written_by_children() if accelerators.is_present() else ()
+    folders = list(own)
+    with suppress(ImgscoreError):  # `serve` reports an error of the config.
+        folders += [Path(os.fsdecode(folder)) for folder in existing(config.load())]
+    if not confine_writes(folders, by_children):
         logger.info(
             "this kernel has no Landlock, so nothing limits which files the daemon can write"
         )

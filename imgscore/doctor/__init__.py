@@ -9,7 +9,7 @@ from functools import partial
 
 from imgscore import config, paths
 from imgscore.config import Config
-from imgscore.doctor import files, folders, service, session, software, storage
+from imgscore.doctor import files, folders, links, service, session, software, storage
 from imgscore.doctor.finding import Finding
 from imgscore.errors import ImgscoreError
 from imgscore.watches import Watches
@@ -19,7 +19,7 @@ Check = Callable[[], Iterable[Finding]]
 CHECKS = (
     "Python", "packages", "extras", "model", "config", "embedder", "device", "store", "disk",
     "lock", "socket", "daemon", "service", "confinement", "clock", "inbox", "keep", "trash",
-    "stars", "sync", "desktop trash", "inotify", "files", "display", "tray",
+    "stars", "sync", "links", "desktop trash", "inotify", "files", "display", "tray",
 )  # fmt: skip
 """The names of all checks. If a check needs the result of another check, the other check is earlier
 in this list."""
@@ -45,6 +45,7 @@ def examine() -> Iterator[Finding]:
         ("confinement", service.confinement),
         ("clock", session.clock),
         *(("inbox", partial(folders.watch_folders, watch)) for watch in watches.all),
+        ("links", partial(links.link_folders, settings, watches)),
         ("desktop trash", partial(folders.desktop_trash, watches)),
         ("inotify", partial(folders.inotify, watches)),
         ("files", partial(files.files, watches)),

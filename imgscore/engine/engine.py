@@ -20,6 +20,7 @@ from imgscore.engine.context import EngineContext, WorkerPool
 from imgscore.engine.events import EventLog
 from imgscore.engine.folder_recorder import FolderRecorder
 from imgscore.engine.indexer import Indexer
+from imgscore.engine.link_folders import LinkFolders
 from imgscore.engine.mass_changes import MassChanges
 from imgscore.engine.order_scheduler import OrderScheduler
 from imgscore.engine.problems import LowSpaceError
@@ -34,6 +35,7 @@ from imgscore.engine.time_restorer import TimeRestorer
 from imgscore.engine.trainer import Trainer
 from imgscore.engine.trash import TrashMonitor
 from imgscore.errors import CorruptStoreError, ImgscoreError, ModelError
+from imgscore.links.settings import existing, folders_of
 from imgscore.store import originals, settings
 from imgscore.store.store import Store
 from imgscore.watches import Watches
@@ -84,6 +86,7 @@ class Engine:
             self.pruner = Pruner(self.ctx)
             self.mass_changes = MassChanges(self.ctx, txn)
             self.folder_recorder = FolderRecorder(self.ctx, txn)
+            self.link_folders = LinkFolders(self.ctx, folders_of(config, self.ctx.watches))
             until = settings.get(txn, "paused_until_ns")
         self.stages: tuple[AnyStage, ...] = (
             self.rating_reader,
@@ -99,6 +102,7 @@ class Engine:
             self.pruner,
             self.mass_changes,
             self.folder_recorder,
+            self.link_folders,
         )
         self.indexer.embed_missing()
         self.paused_until_ns = int(until) if until else 0
@@ -354,6 +358,7 @@ def open_engine(store: Store, config: Config, heads_folder: Path) -> Engine:
             batches=backends.uses_device_process(config.device),
             batch=config.batch if isinstance(config.batch, int) else 0,
             dim=embedder.image_dim,
+            link_folders=tuple(existing(config)),
         ),
         config.daemon.workers or cpus(),
         config.daemon.worker_idle,

@@ -11,9 +11,8 @@ from functools import cache
 from typing import NamedTuple
 
 from imgscore import grades
-from imgscore.groups.best import Quality, best_first
 from imgscore.order.entries import JPEG_SUFFIXES, RAW_SUFFIXES, basename_key, suffix
-from imgscore.store import groups, heads, labels, qualities, scores, sightings
+from imgscore.store import group_members, groups, heads, labels, scores, sightings
 from imgscore.store.schema import Label, Sighting
 from imgscore.store.transaction import Txn
 from imgscore.watches import Role, Watch, grade_of
@@ -125,9 +124,9 @@ class _Choice:
         The result is b"" if another image of the group has the place.
         """
         winners = self._winners(group)[:per_group]
-        if digest in winners:
+        if digest in winners or not winners:
             return digest
-        return winners[0] if first and winners else b""
+        return winners[0] if first else b""
 
     def _winners_of(self, group: groups.Group) -> tuple[bytes, ...]:
         """Return the images of a group that may be chosen, the best first.
@@ -135,10 +134,10 @@ class _Choice:
         Labelled images come first. Scores are at chance inside a group, so the technical quality of
         the images decides.
         """
-        members = [digest for digest in group.members if digest in self._values]
-        found = [qualities.of(self._txn, digest) or Quality() for digest in members]
-        ordered = [members[at] for at in best_first(found)]
-        return tuple(sorted(ordered, key=lambda digest: -self._grade(digest)))
+        present = group_members.present_group(self._txn, group, self._inboxes)
+        members = present.members if present is not None else ()
+        usable = [member.digest for member in members if member.digest in self._values]
+        return tuple(sorted(usable, key=lambda digest: -self._grade(digest)))
 
     def _grade(self, digest: bytes) -> float:
         label = self._labels.get(digest)

@@ -113,7 +113,7 @@ def _errors_of(path: bytes, kind: Kind) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise _described(error, name, path, kind) from None
+        raise _described(error, name, path, kind) from error
 
 
 def _described(error: OSError, name: str, path: bytes, kind: Kind) -> ImgscoreError:

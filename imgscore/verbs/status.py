@@ -18,6 +18,7 @@ from imgscore.verbs.order import TouchedFile
 
 if TYPE_CHECKING:
     from imgscore.engine.engine import Engine
+    from imgscore.engine.link_folders import FolderState
     from imgscore.store.transaction import Txn
     from imgscore.watches import Watch
 
@@ -96,6 +97,18 @@ class WatchStatus(msgspec.Struct):
     trash"""
 
 
+class LinksStatus(msgspec.Struct):
+    """The state of a folder of links of the config."""
+
+    folder: str
+    """the path of the folder"""
+    files: int | None
+    """the number of images after the last update; null before the first one"""
+    state: str
+    """`ok`, `due` (an update follows), `missing`, or the problem with its remedy; a running daemon
+    finds a missing folder at the next update"""
+
+
 class Reembedding(msgspec.Struct):
     """The progress of embedding all images again, after the model was changed."""
 
@@ -159,6 +172,8 @@ class Response(msgspec.Struct):
     """the problems that you must solve"""
     training: Training | None = None
     """the progress of the training; null if no training runs, or if it takes only seconds"""
+    links: list[LinksStatus] = []
+    """the folders of links of the config"""
 
 
 class Request(BaseRequest[Response]):
@@ -230,7 +245,16 @@ def status(engine: Engine, *, running: bool = False) -> Response:
             *(taste.problem for taste in tastes.values() if taste.problem),
         ],
         training=_training(engine),
+        links=[_links_status(state) for state in engine.link_folders.states],
     )
+
+
+def _links_status(folder: FolderState) -> LinksStatus:
+    path = display_path(folder.links.folder)
+    state = "due" if folder.due or folder.runs else folder.problem or "ok"
+    if not os.path.isdir(folder.links.folder):
+        state = "missing"
+    return LinksStatus(path, folder.files, state)
 
 
 def _training(engine: Engine) -> Training | None:

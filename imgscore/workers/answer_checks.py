@@ -16,6 +16,7 @@ from imgscore.images.ratings.values import UNRATED
 from imgscore.images.traits import Traits
 from imgscore.store.schema import DIGEST_SIZE, LATEST_NS, Fingerprint, HeadRecord
 from imgscore.watches import within
+from imgscore.workers.link_messages import LinksRefreshed, RefreshLinks
 from imgscore.workers.messages import (
     Answer,
     BackedUp,
@@ -68,6 +69,7 @@ _FITTING: dict[type, tuple[type, ...]] = {
     Plan: (Planned, *_ANY_TASK),
     BackUp: (BackedUp, *_ANY_TASK),
     Prune: (Pruned, *_ANY_TASK),
+    RefreshLinks: (LinksRefreshed, *_ANY_TASK),
 }
 _score = struct.Struct(f"<{DIGEST_SIZE}sff")
 # Maps the high byte of a float16 to 1 if the value is NaN or infinite: all bits of its exponent are
@@ -115,6 +117,9 @@ def _is_possible(task: Task, answer: Answer, dim: int | None) -> bool:
                 and 0 <= touch.after_ns < MAX_COUNT
                 for touch in touches
             )
+        case LinksRefreshed(files, changed, problem, seconds):
+            counts_fit = 0 <= files < MAX_COUNT and 0 <= changed < MAX_COUNT
+            return counts_fit and math.isfinite(seconds) and len(problem or "") <= MAX_TEXT
         case QueryRows(rows):
             return isinstance(task, Query) and all(isinstance(row, rows_of(task)) for row in rows)
         case Refused(reason, remedy) | Unreadable(reason, remedy) | Notice(reason, remedy):

@@ -17,6 +17,7 @@ from imgscore.images.traits import Traits
 from imgscore.order.timeline import Packed
 from imgscore.store.schema import Fingerprint, HeadRecord, Sighting, Ties
 from imgscore.watches import Watch
+from imgscore.workers.link_messages import LinksRefreshed, RefreshLinks
 from imgscore.workers.quality_messages import MeasureQuality, QualityMeasured
 from imgscore.workers.queries import Query, QueryRows
 
@@ -133,6 +134,7 @@ OwnTask = (
     | Plan
     | BackUp
     | Prune
+    | RefreshLinks
     | MakeThumbnail
     | MeasureQuality
     | ReadRatings
@@ -385,6 +387,7 @@ Answer = (
     | Planned
     | BackedUp
     | Pruned
+    | LinksRefreshed
     | Refused
     | Notice
     | ModelUnavailable

@@ -75,6 +75,8 @@ class WorkerSettings:
     started"""
     dim: int | None = None
     """the number of values in an image's vector; None means that the number is not checked"""
+    link_folders: tuple[bytes, ...] = ()
+    """the folders of links in which the trainer may write"""
 
 
 @dataclass(eq=False)
@@ -173,7 +175,7 @@ def start(
         # worker decodes an image, another worker can embed an image.
         for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
             environment[name] = "1"
-    arguments = [
+    arguments: list[str | bytes] = [
         os.fspath(settings.store),
         os.fspath(settings.heads),
         settings.model,
@@ -185,6 +187,7 @@ def start(
         str(settings.use_filename).lower(),
         str(LOW_MEMORY_BYTES if low_memory else 0),
         ",".join(map(str, connection.descriptors)) if connection is not None else "",
+        *(settings.link_folders if for_training else ()),
     ]
     try:
         process = subprocess.Popen(

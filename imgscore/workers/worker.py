@@ -4,8 +4,9 @@ closes.
 The kernel enforces the limits of the process. An alarm ends the process if a task takes too long.
 RLIMIT_DATA limits the memory. Landlock allows writes only to the heads and the caches. The caches
 include a private temporary folder of each worker. The trainer, which decodes no images, may also
-write to the backups. The reason for these limits: a hostile image can take control of a decoder.
-Even then, Landlock protects the user's files and the backups from changes.
+write to the backups, and to the folders of links of the config. The reason for these limits: a
+hostile image can take control of a decoder. Even then, Landlock protects the user's files and the
+backups from changes.
 """
 
 import contextlib
@@ -16,7 +17,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -148,7 +149,7 @@ def _progress_sender(send: Callable[[messages.Answer], None]) -> OnProgress:
     return send_progress
 
 
-def _confine(store: Path, heads: Path, *, decodes: bool) -> None:
+def _confine(store: Path, heads: Path, link_folders: Iterable[Path], *, decodes: bool) -> None:
     precompile.compile_once()
     allowed = [heads, paths.cache_folder()]
     if not decodes:
@@ -161,7 +162,7 @@ def _confine(store: Path, heads: Path, *, decodes: bool) -> None:
     # The trainer may train on an accelerator. A worker that decodes files must not reach it.
     drivers = accelerators.written_by_this_process() if accelerators.is_present() else ()
     # A worker reads the store, and every reader must write to LMDB's lock file.
-    confine_writes([*allowed, store / "lock.mdb"], () if decodes else drivers)
+    confine_writes([*allowed, *link_folders, store / "lock.mdb"], () if decodes else drivers)
 
 
 def main() -> None:
@@ -170,7 +171,7 @@ def main() -> None:
     The arguments are those that `process.start` passes to `python -m imgscore.workers.worker`.
     """
     store, heads, model, device, file_seconds, max_bytes, embedder, names, *rest = sys.argv[1:]
-    low_memory, descriptors = rest
+    low_memory, descriptors, *link_folders = rest
     # Libraries may print to stdout. Redirect such output to stderr, and keep stdout for the
     # answers.
     answers = os.dup(1)
@@ -179,7 +180,7 @@ def main() -> None:
     if int(max_bytes):
         memory.set_hard_limit(int(max_bytes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    _confine(Path(store), Path(heads), decodes=bool(int(max_bytes)))
+    _confine(Path(store), Path(heads), map(Path, link_folders), decodes=bool(int(max_bytes)))
     folder = temporary.make_folder()
     try:
         context = Context(

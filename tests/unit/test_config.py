@@ -214,3 +214,21 @@ def test_parse_wrong_groups_names_the_right_values(value: str) -> None:
     with pytest.raises(ConfigError, match=r"groups = .* is not allowed") as raised:
         config.parse(f'[[watch]]\ninbox = "/in"\ngroups = {value}\n')
     assert raised.value.remedy == 'write "best-on-top", "off" or "together"'
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ('[[links]]\nfolder = "best"\n', "links[0].folder = 'best': not an absolute path"),
+        ("[[links]]\ntop = 5\n", "links[0].folder is missing"),
+        ('[[links]]\nfolder = "/b"\ntop = 0\n', "links[0].top = 0 is not allowed"),
+        ('[[links]]\nfolder = "/b"\nkind = "hard"\n', "links[0].kind = 'hard' is not allowed"),
+        ('[[links]]\nfolder = "/b"\nmin = 1\n', "links[0].min: there is no such setting"),
+        ('[links]\nfolder = "/b"\n', "links = {'folder': '/b'} is not allowed"),
+    ],
+)
+def test_parse_with_a_wrong_folder_of_links_names_the_setting(text: str, part: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        config.parse(text)
+    assert part in raised.value.message
+    assert raised.value.remedy

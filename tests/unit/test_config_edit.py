@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 
 from imgscore import config
 from imgscore.config_edit import (
+    with_links,
     with_setting,
     with_watch,
     with_watch_setting,
+    without_links,
     without_watch,
     write,
 )
@@ -189,3 +191,34 @@ def test_without_watch_undoes_with_watch_and_reads_every_form() -> None:
     inline = 'watch = [{inbox = "/a"}, {inbox = "/b"}] # x\ndry_run = true\n'
     assert [watch.inbox for watch in config.parse(without_watch(inline, 0)).watch] == ["/b"]
     assert config.parse(without_watch('watch = [{inbox = "/a"}]\n', 0)).watch == []
+
+
+LINKS = '[[links]]\nfolder = "~/best"  # for the frame\ntop = 100\n'
+
+
+@pytest.mark.parametrize(
+    ("before", "number", "after"),
+    [
+        (WATCH + "\n" + LINKS, 0, WATCH),
+        (LINKS + "\n" + WATCH, 0, "\n" + WATCH),
+        (WATCH + LINKS + "[daemon]\nsettle = 1\n", 0, WATCH + "[daemon]\nsettle = 1\n"),
+        (LINKS + WATCH + LINKS.replace("best", "other"), 1, LINKS + WATCH),
+        (LINKS.replace("\n", "\r\n"), 0, ""),
+        ('links = [{ folder = "/a" }, { folder = "/b" }]\n' + WATCH, 0, None),
+    ],
+)
+def test_without_links_takes_out_only_one_folder(before: str, number: int, after: str) -> None:
+    changed = without_links(before, number)
+    if after is not None:
+        assert changed == after
+    parsed, old = config.parse(changed), config.parse(before)
+    assert parsed.links == [*old.links[:number], *old.links[number + 1 :]]
+    assert (parsed.watch, parsed.daemon) == (old.watch, old.daemon)
+
+
+def test_with_links_adds_a_table_that_without_links_takes_out() -> None:
+    added = with_links(WATCH, {"folder": "/best", "top": 9, "min_score": 0.5, "rank_prefix": True})
+    assert added.startswith(WATCH)
+    (links,) = config.parse(added).links
+    assert (links.folder, links.top, links.min_score, links.rank_prefix) == ("/best", 9, 0.5, True)
+    assert without_links(added, 0) == WATCH

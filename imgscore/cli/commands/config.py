@@ -9,6 +9,7 @@ from imgscore.cli.app import Json, Section, group, prints
 from imgscore.cli.output import printable, to_json
 from imgscore.cli.path_text import short
 from imgscore.config import Config
+from imgscore.links.settings import folders_of
 from imgscore.watches import Watches
 
 
@@ -39,10 +40,11 @@ def show(as_json: Json = False) -> None:
     for name, value in tree.items():
         if not isinstance(value, dict | list):
             typer.echo(f"{name} = {_toml(value)}")
-    for watch in tree["watch"]:
-        typer.echo("\n[[watch]]")
-        for name, value in watch.items():
-            typer.echo(f"{name} = {_toml(value)}")
+    for key in ("watch", "links"):
+        for table in tree[key]:
+            typer.echo(f"\n[[{key}]]")
+            for name, value in table.items():
+                typer.echo(f"{name} = {_toml(value)}")
     typer.echo("\n[daemon]")
     for name, value in tree["daemon"].items():
         typer.echo(f"{name} = {_toml(value)}")
@@ -56,7 +58,7 @@ def check(as_json: Json = False) -> None:
 
     path = paths.config_file()
     settings = configuration.load(path)
-    Watches.of(settings)
+    folders_of(settings, Watches.of(settings))
     devices.check(settings.device)
     registry.spec(settings.model)
     row = CheckedConfig(str(path), len(settings.watch))

@@ -9,16 +9,19 @@ import msgspec
 import typer
 
 from imgscore import config, dispatch
-from imgscore.cli import output
+from imgscore.cli import output, watched_links
 from imgscore.cli.app import DryRun, Json, OneTaste, Section, app, prints
 from imgscore.cli.output import print_note
 from imgscore.cli.path_text import short, shortened
+from imgscore.config import Config, LinksConfig
 from imgscore.errors import ConfigError, UsageError
 from imgscore.links import folder as links_folder
 from imgscore.links import place
 from imgscore.links.folder import Change, Image, Options
+from imgscore.links.manifest import Kind
 from imgscore.messages import Message, Progress, Result
 from imgscore.verbs import links as verb
+from imgscore.verbs.tastes import one_of
 from imgscore.watches import Watches
 
 
@@ -52,28 +55,36 @@ class Response(msgspec.Struct):
 @prints(Response)
 def links(
     folder: Annotated[
-        Path, typer.Argument(metavar="DIR", help="The folder of links. It is made if needed.")
-    ],
+        Path | None,
+        typer.Argument(
+            metavar="[DIR]",
+            help="The folder of links. It is made if needed. Without it: all folders of links in "
+            "the config.",
+        ),
+    ] = None,
     top: Annotated[
-        int, typer.Option(min=1, max=config.MAX_LINKS, help="Choose at most N images.")
-    ] = 500,
+        int | None,
+        typer.Option(min=1, max=config.MAX_LINKS, help="Choose at most N images. Default: 500."),
+    ] = None,
     per_group: Annotated[
-        int,
+        int | None,
         typer.Option(
             min=0,
             max=config.MAX_LINKS,
             help="Choose at most N images of one moment or motif, the best of them. 0: all.",
         ),
-    ] = 0,
+    ] = None,
     min_score: Annotated[
-        float, typer.Option(min=0, max=1, help="Choose only images with at least this score.")
-    ] = 0.0,
+        float | None,
+        typer.Option(min=0, max=1, help="Choose only images with at least this score."),
+    ] = None,
     rank_prefix: Annotated[
-        bool,
+        bool | None,
         typer.Option(
-            "--rank-prefix", help="Begin each name with its rank, for viewers that sort by name."
+            "--rank-prefix/--no-rank-prefix",
+            help="Begin each name with its rank, for viewers that sort by name.",
         ),
-    ] = False,
+    ] = None,
     hard: Annotated[
         bool, typer.Option("--hard", help="Make hard links instead of symbolic links.")
     ] = False,
@@ -81,8 +92,18 @@ def links(
         bool, typer.Option("--copy", help="Make copies, for example on a memory card.")
     ] = False,
     taste: OneTaste = None,
+    watch: Annotated[
+        bool,
+        typer.Option(
+            "--watch", help="Enter DIR into the config. The daemon then keeps it up to date."
+        ),
+    ] = False,
     remove: Annotated[
-        bool, typer.Option("--remove", help="Remove all links that imgscore has made in DIR.")
+        bool,
+        typer.Option(
+            "--remove",
+            help="Remove all links that imgscore has made in DIR, and take DIR out of the config.",
+        ),
     ] = False,
     dry_run: DryRun = False,
     as_json: Json = False,
@@ -92,40 +113,105 @@ def links(
     Kept images come first, then the images with the highest scores. Images that you have trashed
     are never chosen. If there are several copies of an image, one of them is chosen.
 
-    Run the command again to bring the folder up to date. Only files that imgscore has made there
-    are removed or renamed; your own files stay. A folder of links in an inbox is never indexed.
+    Run the command again to bring the folder up to date, or let the daemon do it: --watch. Only
+    files that imgscore has made there are removed or renamed; your own files stay. A folder of
+    links in an inbox is never indexed.
     """
-    if hard and copy:
-        raise UsageError("--hard and --copy exclude each other", "give one of them")
-    path = os.path.realpath(os.fsencode(folder))
-    if remove:
-        rows = _removed(path, dry_run=dry_run)
-    else:
-        options = Options("hard" if hard else "copy" if copy else "link", rank_prefix, top)
-        request = verb.Request(top, per_group, min_score, taste)
-        rows = _refreshed(path, request, options, dry_run=dry_run)
-    counts = _Counts()
-    code = output.print_messages(counts.counted(rows), _describe, as_json=as_json)
-    if not as_json:
-        print_note(counts.summary(os.fsdecode(path), dry_run=dry_run, removes=remove))
+    _check_options(folder, hard=hard, copy=copy, watch=watch, remove=remove)
+    settings = dispatch.settings_in_force()
+    given = [os.path.realpath(os.fsencode(folder))] if folder is not None else None
+    paths = given or [config.expand(table.folder) for table in settings.links]
+    code = 0
+    for path in paths:
+        counts = _Counts()
+        found = watched_links.find(settings, path)
+        table = _table(
+            path, found[1] if found else None, settings, top, per_group, min_score, rank_prefix,
+            copy=copy, taste=taste,
+        )  # fmt: skip
+        kind: Kind = "hard" if hard else table.kind
+        was_made = not os.path.lexists(path)
+        rows = (
+            _removed(path, dry_run=dry_run)
+            if remove
+            else _refreshed(path, table, kind, dry_run=dry_run)
+        )
+        code |= output.print_messages(counts.counted(rows), _describe, as_json=as_json)
+        if not as_json:
+            print_note(counts.summary(os.fsdecode(path), dry_run=dry_run, removes=remove))
+        if not dry_run and not remove and (watch or (found is not None and was_made)):
+            watched_links.enter(table, was_made=was_made)
     raise typer.Exit(code)
 
 
+def _check_options(
+    folder: Path | None, *, hard: bool, copy: bool, watch: bool, remove: bool
+) -> None:
+    """Raise UsageError if options exclude each other, or if the folder is missing."""
+    if hard and copy:
+        raise UsageError("--hard and --copy exclude each other", "give one of them")
+    if watch and remove:
+        raise UsageError("--watch and --remove exclude each other", "give one of them")
+    if watch and hard:
+        raise UsageError(
+            "the daemon makes no hard links: it must not be able to write to your images",
+            "leave out --hard, or use --copy",
+        )
+    if folder is None and (watch or remove or not dispatch.settings_in_force().links):
+        raise UsageError("no folder is given", "for example: imgscore links ~/Pictures/best")
+
+
+def _table(
+    path: bytes,
+    known: LinksConfig | None,
+    settings: Config,
+    top: int | None,
+    per_group: int | None,
+    min_score: float | None,
+    rank_prefix: bool | None,
+    *,
+    copy: bool,
+    taste: str | None,
+) -> LinksConfig:
+    """Return the settings of a folder: the options, else those in the config, else the defaults.
+
+    `known`: the table of the folder in the config, if there is one.
+    """
+    if known is None:
+        chosen = one_of(Watches.of(settings), taste)
+        known = LinksConfig(os.fsdecode(path), taste=chosen)
+    changes = {
+        "top": top,
+        "per_group": per_group,
+        "min_score": min_score,
+        "rank_prefix": rank_prefix,
+        "kind": "copy" if copy else None,
+        "taste": taste,
+    }
+    return msgspec.structs.replace(
+        known, **{key: value for key, value in changes.items() if value is not None}
+    )
+
+
 def _removed(path: bytes, *, dry_run: bool) -> Iterator[Message[Response]]:
+    in_config = not dry_run and watched_links.take_out(path)
+    if in_config and not os.path.lexists(path):
+        return
     for change in links_folder.clear(path, dry_run=dry_run):
         yield Result(_row(path, change, None, dry_run=dry_run))
 
 
 def _refreshed(
-    path: bytes, request: verb.Request, options: Options, *, dry_run: bool
+    path: bytes, table: LinksConfig, kind: Kind, *, dry_run: bool
 ) -> Iterator[Message[Response]]:
     watches = Watches.of(dispatch.settings_in_force())
     try:
         place.check(path, os.fsdecode(path), watches)
     except ConfigError as error:
         raise UsageError(error.message, error.remedy) from None
-    yield Progress("choosing the best images", 0, request.top)
+    yield Progress("choosing the best images", 0, table.top)
     chosen: dict[str, verb.Response] = {}
+    request = verb.Request(table.top, table.per_group, table.min_score, table.taste)
     for message in dispatch.call(request):
         if isinstance(message, Result):
             chosen[message.row.sha256] = message.row
@@ -137,7 +223,7 @@ def _refreshed(
     changes = links_folder.refresh(
         path,
         images,
-        options,
+        Options(kind, table.rank_prefix, table.top),
         dry_run=dry_run,
         must_be_new=place.is_watched(path, watches),
     )

@@ -1,6 +1,7 @@
 """The command `status`: print the status once, or as a live view."""
 
 import contextlib
+import os
 import signal
 import sys
 import time
@@ -18,7 +19,7 @@ from imgscore.errors import NoDaemonError
 from imgscore.messages import Result
 from imgscore.store.lock import BusyError
 from imgscore.verbs.first_order import what_to_do
-from imgscore.verbs.status import Request, Response, WatchStatus
+from imgscore.verbs.status import LinksStatus, Request, Response, WatchStatus
 
 if TYPE_CHECKING:
     from imgscore.cli.live_status import Pace
@@ -104,6 +105,16 @@ def _watch_lines(watch: WatchStatus) -> list[str]:
     return [f"{line}; {watch.state}"]
 
 
+def _links_line(links: LinksStatus) -> str:
+    """Return a line about a folder of links. Its problem, if any, is among the problems."""
+    name = short(links.folder)
+    # The daemon does not watch the folder, so its status can be older than the loss of the folder.
+    if links.state == "missing" or not os.path.isdir(links.folder):
+        return f"links in {name}: the folder is missing; make it again: imgscore links '{name}'"
+    images = "" if links.files is None else f"{links.files} images, "
+    return f"links in {name}: {images}{shortened(links.state)}"
+
+
 def describe(row: Response) -> str:
     """Return a status as text."""
     state = state_text(row)
@@ -120,6 +131,7 @@ def describe(row: Response) -> str:
         if watch.planned:
             lines.append(f"  would change {watch.planned.touches} dates, newest first:")
             lines += [f"    {touched(touch)}" for touch in watch.planned.examples]
+    lines += map(_links_line, row.links)
     if not row.watches:
         lines.append("no folder is watched yet; add a folder: imgscore init INBOX")
     if row.hint:
