@@ -56,7 +56,8 @@ def iter_all(txn: Txn, file: Path) -> Iterator[Finding]:
     """Run all checks, one after the other, and yield the result of each check.
 
     Together, the checks read each page of `file`, the file of the store, and each record of each
-    table. If a page is damaged, no records are read, because this could crash the process.
+    table. If a page is damaged, no records are read, because this could crash the process. Raises
+    OvertakenError if another process has committed twice since the transaction began.
     """
     damage = _pages(txn, file)
     yield damage
@@ -113,6 +114,8 @@ def _pages(txn: Txn, file: Path) -> Finding:
     """Check the pages that this transaction reads. LMDB does not reuse them while it is open."""
     try:
         return Finding("pages", pages.check(file, txn.number), [])
+    except pages.OvertakenError:
+        raise
     except StoreError as error:
         return Finding("pages", 0, [error.message])
 

@@ -37,6 +37,10 @@ class DamagedPageError(Exception):
     """The error raised if the file contradicts the format. The message says where."""
 
 
+class OvertakenError(StoreError):
+    """Two newer commits have replaced the meta page of the commit that was to be checked."""
+
+
 class Meta(NamedTuple):
     """The content of a meta page: the state of the store after one commit."""
 
@@ -64,7 +68,8 @@ def check(file: Path, transaction: int | None = None) -> int:
     """Check all pages of the file, and return the number of used pages.
 
     `transaction`: the number of the commit to check; None means the newest. Raises StoreError if
-    the file is damaged or cannot be read.
+    the file is damaged or cannot be read, and OvertakenError if two newer commits came before the
+    check: begin a new read transaction then.
     """
     with _store_errors(file), _File(file) as opened:
         return _Check(opened, _newest(opened, transaction)).run()
@@ -135,7 +140,10 @@ def _newest(file: _File, transaction: int | None) -> Meta:
     if metas[1].page_size != first.page_size:
         raise DamagedPageError("its two meta pages contradict each other")
     if transaction is not None:
+        newer = all(meta.transaction > transaction for meta in metas)
         metas = [meta for meta in metas if meta.transaction == transaction]
+        if newer:
+            raise OvertakenError(f"newer commits have replaced the commit {transaction}")
         if not metas:
             raise DamagedPageError(f"no meta page has the transaction {transaction}")
     return max(metas, key=lambda meta: meta.transaction)

@@ -106,6 +106,14 @@ def read_all(folder: Path) -> int:
     return count
 
 
+def _find(folder: Path) -> list[checks.Finding]:
+    """Run all checks of `db check`. Another process may write to the store meanwhile."""
+    with Store(folder, readonly=True) as store:
+        while True:
+            with suppress(pages.OvertakenError), store.read() as txn:
+                return list(checks.iter_all(txn, folder / "data.mdb"))
+
+
 def main() -> None:
     """Read all entries of the store, or print the findings of all checks.
 
@@ -114,8 +122,7 @@ def main() -> None:
     folder = Path(sys.argv[-1])
     try:
         if _FINDINGS in sys.argv:
-            with Store(folder, readonly=True) as store, store.read() as txn:
-                found = list(checks.iter_all(txn, folder / "data.mdb"))
+            found = _find(folder)
             sys.stdout.buffer.write(msgspec.json.encode(found))
         else:
             read_all(folder)

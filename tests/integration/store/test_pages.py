@@ -11,10 +11,21 @@ import lmdb
 import pytest
 
 from imgscore.errors import StoreError
-from imgscore.store import labels, originals, pages, sightings, vectors
+from imgscore.store import labels, originals, pages, sightings, vectors, verify
 from imgscore.store.schema import Fingerprint, LabelEvent, Original, Sighting
 from imgscore.store.store import Store
 from imgscore.store.transaction import Txn
+
+# Commits to the store until it is killed.
+COMMIT = """
+import itertools, sys
+from pathlib import Path
+from imgscore.store.store import Store
+with Store(Path(sys.argv[1])) as store:
+    for number in itertools.count():
+        store.commit(lambda txn: txn.table("traits").delete(b"%d" % number))
+        store.commit(lambda txn: txn.table("names").put(bytes(32), b"%d" % number))
+"""
 
 SEEN = Fingerprint(1, 2, 3, 4, 5)
 PAGE = 4096
@@ -74,6 +85,28 @@ def test_check_store_after_random_changes_finds_no_damage(tmp_path: Path) -> Non
             with store.read() as txn:
                 assert pages.check(store.file, txn.number) > 2
             assert pages.check(store.file) > 2
+
+
+def test_check_commit_that_newer_ones_replaced_is_no_damage(tmp_path: Path) -> None:
+    with Store(tmp_path / "store") as store, store.read() as txn:
+        for number in range(2):
+            assert pages.check(store.file, txn.number) > 2
+            store.commit(lambda txn, number=number: txn.table("names").put(b"%d" % number, b""))
+        with pytest.raises(pages.OvertakenError):
+            pages.check(store.file, txn.number)
+
+
+def test_findings_while_another_process_commits_find_no_problem(tmp_path: Path) -> None:
+    with Store(tmp_path / "store") as store:
+        store.commit(lambda txn: fill(txn, 0))
+    with subprocess.Popen([sys.executable, "-c", COMMIT, str(tmp_path / "store")]) as writer:
+        try:
+            for _ in range(5):
+                findings = verify.findings(tmp_path / "store")
+                assert [finding for finding in findings if finding.problems] == []
+            assert writer.poll() is None
+        finally:
+            writer.kill()
 
 
 def test_check_damaged_store_is_found_or_harmless(sound: Path, tmp_path: Path) -> None:
