@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from imgscore import events
+from imgscore.engine.log_text import counted
 from imgscore.events import Event
 from imgscore.verbs.status import Failure
 
@@ -43,6 +44,8 @@ class Moment(NamedTuple):
     """the events after the previous moment"""
     files: int = 0
     """the number of images in the inboxes"""
+    groups: int = 0
+    """the number of groups of similar images"""
     idle: bool = True
 
 
@@ -65,6 +68,8 @@ class NotificationPolicy:
     if the newest head was already reported."""
     _dates: int = 0
     """the number of dates that were changed after the newest head was trained"""
+    _groups: int | None = None
+    """the number of groups at the last notification about a new order, or at the first moment"""
 
     def due(self, moment: Moment, now: float) -> list[Notice]:
         """Return the notifications to send now."""
@@ -107,13 +112,22 @@ class NotificationPolicy:
                 self._dates = 0
             elif isinstance(event, events.Ordered):
                 self._dates += event.files
+        if self._groups is None:
+            self._groups = moment.groups
         if self._labels is None or not moment.idle:
             return []
         labels, self._labels = self._labels, None
+        found, self._groups = moment.groups - self._groups, moment.groups
         if self.level != "all":
             return []
-        moved = f"{self._dates} of {moment.files} images have a new place"
-        return [Notice("learned", "imgscore has learned", f"from {labels} labels: {moved}")]
+        # An image may have moved twice since the training.
+        moved = min(self._dates, moment.files)
+        place = (
+            f"{moved:,} of {counted(moment.files, 'image')} moved" if moved else "no image moved"
+        )
+        groups = f"; {counted(found, 'new group')} of similar images" if found > 0 else ""
+        title = "New order" if moved else "imgscore has learned"
+        return [Notice("learned", title, f"from {counted(labels, 'label')}: {place}{groups}")]
 
 
 def _problem(subject: str, text: str) -> Notice:

@@ -58,6 +58,7 @@ class Notifications:
             status.failed,
             events,
             sum(watch.files for watch in status.watches),
+            status.groups,
             idle=status.pending == 0,
         )
         self._send(self._notices.due(moment, time.monotonic()))

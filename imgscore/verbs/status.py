@@ -174,6 +174,8 @@ class Response(msgspec.Struct):
     """the progress of the training; null if no training runs, or if it takes only seconds"""
     links: list[LinksStatus] = []
     """the folders of links of the config"""
+    groups: int = 0
+    """the number of groups of similar images (bursts and near-duplicates) in the store"""
 
 
 class Request(BaseRequest[Response]):
@@ -190,13 +192,14 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
 def status(engine: Engine, *, running: bool = False) -> Response:
     """Return the status of an engine. `running`: true if the engine belongs to a daemon."""
     from imgscore.embedders import registry
-    from imgscore.store import failures
+    from imgscore.store import failures, groups
 
     ctx = engine.ctx
     state = ("paused" if engine.paused else "running") if running else "offline"
     tastes = engine.trainer.tastes
     heads = {taste: ctx.ordering_head(taste) for taste in tastes}
     with ctx.store.read() as txn:
+        group_count = groups.count(txn)
         found = [
             (place.watch.inbox, failure)
             for failure in sorted(
@@ -246,6 +249,7 @@ def status(engine: Engine, *, running: bool = False) -> Response:
         ],
         training=_training(engine),
         links=[_links_status(state) for state in engine.link_folders.states],
+        groups=group_count,
     )
 
 

@@ -26,8 +26,8 @@ def test_notifications_problems_reach_the_desktop(inbox: Path, start: Start, lev
         assert status["head"] and not status["failed"]
         if level == "all":
             notification = server.next()
-            assert notification[3] == "imgscore has learned"
-            assert "of 6 images have a new place" in notification[4]
+            assert notification[3] == "New order"
+            assert "of 6 images moved" in notification[4]
         (inbox / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 no more than a beginning")
         (inbox / "worse.png").write_bytes(b"nor this")
         assert len(daemon.settle()["failed"]) == 2

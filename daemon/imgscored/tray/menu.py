@@ -25,6 +25,7 @@ def structure(tray_state: TrayState) -> Hashable:
     return (
         tray_state.shape == "offline",
         bool(tray_state.result),
+        bool(tray_state.order),
         tray_state.inboxes,
         tray_state.failures,
     )
@@ -43,6 +44,8 @@ def items(tray_state: TrayState, actions: Actions) -> Iterator[Any]:
     yield item(tray_state.line, actions.quit, enabled=False)
     if tray_state.result:
         yield item(tray_state.result, actions.quit, enabled=False)
+    if tray_state.order:
+        yield item(tray_state.order, actions.quit, enabled=False)
     yield Menu.SEPARATOR
     if tray_state.shape == "offline":
         yield item("Start", actions.start)

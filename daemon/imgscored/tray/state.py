@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from imgscore import events
 from imgscore.cli.output import printable
+from imgscore.engine.log_text import counted
 from imgscore.verbs import status as status_verb
 
 Shape = Literal["idle", "working", "paused", "attention", "offline"]
@@ -40,6 +42,8 @@ class TrayState:
     """the last failed files, newest first. Each item has a path and a line about the failure."""
     result: str = ""
     """the result of the last menu action, as one line"""
+    order: str = ""
+    """the last new order, as one line; "" if the daemon has made none since its start"""
 
     @property
     def tooltip(self) -> str:
@@ -65,7 +69,7 @@ def tray_state(
     share = 0
     shape: Shape = "idle"
     states = [watch.state for watch in status.watches]
-    line = next((state for state in states if state != "ok"), "all in order")
+    line = next((state for state in states if state != "ok"), _all_in_order(status))
     paused = status.state == "paused"
     if paused:
         shape, line = "paused", _until(status.paused_until_ns)
@@ -79,7 +83,8 @@ def tray_state(
         shape, line = "working", f"working, {done} of {total}"
     elif failed:
         shape, line = "attention", f"{len(failed)} file{'s' * (len(failed) > 1)} failed"
-    return TrayState(shape, shortened(line), share, paused, inboxes, failures, result)
+    order = shortened(_last_order(status))
+    return TrayState(shape, shortened(line), share, paused, inboxes, failures, result, order)
 
 
 def shortened(text: str) -> str:
@@ -92,9 +97,34 @@ def _failure(failure: status_verb.Failure) -> str:
     return shortened(f"{os.path.basename(failure.path)}: {failure.reason}")
 
 
+def _all_in_order(status: status_verb.Response) -> str:
+    """Return a line about inboxes that are in order, with their images and groups."""
+    images = sum(watch.scored for watch in status.watches)
+    if status.dry_run or not images:
+        return "all in order" if not status.dry_run else "dry run: no date is changed"
+    groups = f", {counted(status.groups, 'group')} of similar images" if status.groups else ""
+    return f"all in order: {counted(images, 'image')}{groups}"
+
+
+def _last_order(status: status_verb.Response) -> str:
+    """Return a line about the last order, such as "new order at 14:05: 31 images moved", or ""."""
+    orders = [event for event in status.events if isinstance(event, events.Ordered)]
+    if not orders:
+        return ""
+    # The events of one order have the same time: a long order is reported in several parts.
+    time_ns = orders[-1].time_ns
+    moved = sum(event.files for event in orders if event.time_ns == time_ns)
+    return f"new order at {_moment(time_ns)}: {counted(moved, 'image')} moved"
+
+
 def _until(until_ns: int | None) -> str:
     if until_ns is None or until_ns > FOREVER_NS:
         return "paused"
-    until = datetime.fromtimestamp(until_ns // 10**9)
-    today = until.date() == datetime.now().date()
-    return f"paused until {until:%H:%M}" if today else f"paused until {until:%Y-%m-%d %H:%M}"
+    return f"paused until {_moment(until_ns)}"
+
+
+def _moment(time_ns: int) -> str:
+    """Return the local time as text, with the date if it is not today."""
+    moment = datetime.fromtimestamp(time_ns // 10**9)
+    is_today = moment.date() == datetime.now().date()
+    return f"{moment:%H:%M}" if is_today else f"{moment:%Y-%m-%d %H:%M}"

@@ -96,7 +96,7 @@ def test_notifications_report_a_new_head(session: str, event_log: EventLog) -> N
         event_log.emit(events.Trained(taste="default", head="1", labels=4, used=True))
         event_log.emit(events.Ordered(inbox="/in", files=7))
         notifications.look(make_status(watches=[make_watch(files=9)]), {})
-        assert server.next()[4] == "from 4 labels: 7 of 9 images have a new place"
+        assert server.next()[4] == "from 4 labels: 7 of 9 images moved"
 
 
 def test_notifications_without_bus_or_server_do_nothing(

@@ -63,10 +63,34 @@ def test_due_new_head_reports_changed_dates() -> None:
         found = notices.due(Moment({}, events=[ordered], files=300), 0)
         assert len(found) == said
         for one in found:
-            assert one.body == "from 34 labels: 12 of 300 images have a new place"
+            assert one.body == "from 34 labels: 12 of 300 images moved"
         assert notices.due(Moment({}, events=[ordered]), 2 * REPEAT_SECONDS) == []
     unused = msgspec.structs.replace(trained, used=False)
     assert NotificationPolicy("all").due(Moment({}, events=[unused, ordered]), 0) == []
+
+
+def test_due_new_head_reports_groups_that_were_found_since() -> None:
+    trained = events.Trained(used=True, labels=34, taste="default", head="2")
+    ordered = events.Ordered(inbox="/in", files=31)
+    notices = NotificationPolicy("all")
+    # Groups that the store contained at the start are not new, and groups alone are no reason.
+    assert notices.due(Moment({}, files=2000, groups=5), 0) == []
+    assert notices.due(Moment({}, files=2000, groups=9, events=[ordered]), 0) == []
+    (one,) = notices.due(Moment({}, events=[trained, ordered], files=2000, groups=17), 0)
+    assert one.title == "New order"
+    assert one.body == "from 34 labels: 31 of 2,000 images moved; 12 new groups of similar images"
+    later = Moment({}, events=[trained], files=2000, groups=16)
+    (one,) = notices.due(later, REPEAT_SECONDS)
+    assert (one.title, one.body) == ("imgscore has learned", "from 34 labels: no image moved")
+
+
+def test_due_images_that_moved_twice_are_counted_once() -> None:
+    trained = events.Trained(used=True, labels=1, taste="default", head="2")
+    ordered = events.Ordered(inbox="/in", files=8)
+    (one,) = NotificationPolicy("all").due(
+        Moment({}, events=[trained, ordered, ordered], files=9), 0
+    )
+    assert one.body == "from 1 label: 9 of 9 images moved"
 
 
 def test_due_level_off_sends_nothing() -> None:

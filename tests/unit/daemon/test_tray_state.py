@@ -9,6 +9,7 @@ from imgscored.tray.drawing import draw
 from imgscored.tray.state import MAX_LINE, Shape, TrayState, tray_state
 from msgspec.structs import replace
 
+from imgscore import events
 from imgscore.verbs.pause import FOREVER_NS
 from imgscore.verbs.status import Failure
 from tests.support.statuses import make_status, make_watch
@@ -26,6 +27,8 @@ FAILED = [Failure(f"/in/{n}.jpg", "no\nimage", "") for n in range(9)]
         ({"pending": 3, "failed": FAILED}, "working", "working, 9 of 12"),
         ({"pending": 3, "waiting": "on battery"}, "paused", "waiting, on battery: 3 pending"),
         ({"waiting": "on battery"}, "idle", "all in order"),
+        ({"watches": [make_watch(INBOX, scored=1990)]}, "idle", "all in order: 1,990 images"),
+        ({"dry_run": True}, "idle", "dry run: no date is changed"),
         ({"failed": FAILED}, "attention", "9 files failed"),
         ({"failed": FAILED[:1]}, "attention", "1 file failed"),
         ({"pending": 3, "troubles": ["the disk is full"]}, "attention", "the disk is full"),
@@ -44,6 +47,25 @@ def test_tray_state_each_status_has_a_shape_and_line(
     assert seen.shape == shape and seen.line.startswith(line)
     assert seen.tooltip.startswith("imgscore: ")
     assert seen.paused == (change.get("state") == "paused")
+
+
+def test_tray_state_in_order_counts_images_and_groups() -> None:
+    watches = [make_watch(INBOX, scored=1000), make_watch("/two", scored=1)]
+    seen = tray_state(replace(STATUS, watches=watches, groups=12), 0)
+    assert seen.line == "all in order: 1,001 images, 12 groups of similar images"
+    one = tray_state(replace(STATUS, watches=[make_watch(INBOX, scored=1)], groups=1), 0)
+    assert one.line == "all in order: 1 image, 1 group of similar images"
+
+
+def test_tray_state_shows_the_newest_order_as_one_line() -> None:
+    now = time.time_ns()
+    orders = [events.Ordered(time_ns=now - k, inbox="/in", files=f) for k, f in ((9, 5), (0, 30))]
+    part = events.Ordered(time_ns=now, inbox="/in", files=1)
+    status = replace(STATUS, events=[*orders, events.Resumed(), part])
+    assert tray_state(STATUS, 0).order == ""
+    order = tray_state(status, 0).order
+    assert order.startswith("new order at ") and order.endswith(": 31 images moved")
+    assert len(order) <= len("new order at 2026-01-01 12:34: 31 images moved")
 
 
 def test_tray_state_without_daemon_is_offline() -> None:
