@@ -6,8 +6,9 @@ change of the date would also change the archive. imgscore sets no date of such 
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
+from imgscore.links import hard_folders
 from imgscore.reconcile.walk import Listing
 
 Inode = tuple[int, int]
@@ -20,8 +21,9 @@ def linked_outside(paths: Mapping[Inode, Iterable[bytes]]) -> set[Inode]:
     """Return the inodes that have more hard links than known paths.
 
     `paths`: the known paths of each inode. A path that is no longer a link of the inode is ignored.
+    The hard links in folders of links of imgscore are known, too.
     """
-    outside: set[Inode] = set()
+    outside: dict[Inode, int] = {}
     for inode, known in paths.items():
         links = total = 0
         for path in known:
@@ -34,8 +36,14 @@ def linked_outside(paths: Mapping[Inode, Iterable[bytes]]) -> set[Inode]:
                 if total == 1:
                     break
         if links < total:
-            outside.add(inode)
-    return outside
+            outside[inode] = total - links
+    return set(_without_own(outside))
+
+
+def _without_own(missing: Mapping[Inode, int]) -> Iterator[Inode]:
+    """Yield the inodes that have more missing links than imgscore has made in folders of links."""
+    own = hard_folders.counts(missing)
+    return (inode for inode, count in missing.items() if count > own[inode])
 
 
 class LinkCounter:
@@ -55,4 +63,5 @@ class LinkCounter:
 
     def by_folder(self) -> Counter[bytes]:
         """Return the number of files with links outside, by folder."""
-        return Counter(folder for missing, folder in self._missing.values() if missing > 0)
+        missing = {inode: count for inode, (count, _) in self._missing.items() if count > 0}
+        return Counter(self._missing[inode][1] for inode in _without_own(missing))

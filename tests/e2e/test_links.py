@@ -130,3 +130,25 @@ def test_links_without_labels_says_so(inbox: Path, tmp_path: Path) -> None:
     assert imgscore("scan").code == 0
     done = imgscore("links", tmp_path / "best")
     assert done.code == 0 and "no image has a label or a score yet" in done.err
+
+
+def test_hard_links_do_not_keep_the_dates_of_their_images(
+    inbox: Path, start: Start, tmp_path: Path
+) -> None:
+    taught(inbox)
+    for folder in (tmp_path / "best\n", inbox / "best"):
+        links(folder, "--top", "100", "--hard")
+    shutil.copy(inbox / "text-025.jpg", tmp_path / "archive.jpg")
+    os.link(inbox / "text-024.png", tmp_path / "linked.png")
+    for path in inbox.glob("*-02?.*"):
+        os.utime(path, (1_200_000_000, 1_200_000_000))
+    daemon = start()
+    daemon.settle()
+    assert daemon.status()["watches"][0]["left_alone"] == {"hard links": 1}
+    dates = {path.name: path.stat().st_mtime for path in inbox.glob("*-02?.*")}
+    assert dates.pop("text-024.png") == 1_200_000_000
+    assert len(set(dates.values())) == len(dates)
+    best = max(dates, key=lambda name: dates[name])
+    assert best.startswith("sun")
+    # The links have the dates of their images.
+    assert (inbox / "best" / best).stat().st_mtime == dates[best]

@@ -16,7 +16,7 @@ from imgscore.cli.path_text import short, shortened
 from imgscore.config import Config, LinksConfig
 from imgscore.errors import ConfigError, UsageError
 from imgscore.links import folder as links_folder
-from imgscore.links import place
+from imgscore.links import hard_folders, place
 from imgscore.links.folder import Change, Image, Options
 from imgscore.links.manifest import Kind
 from imgscore.messages import Message, Progress, Result
@@ -220,6 +220,8 @@ def _refreshed(
     images = [
         Image(bytes.fromhex(image.sha256), os.fsencode(image.path)) for image in chosen.values()
     ]
+    if kind == "hard" and not dry_run:
+        hard_folders.register(path)
     changes = links_folder.refresh(
         path,
         images,
