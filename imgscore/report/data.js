@@ -18,9 +18,12 @@ export let images = [];
 
 export function readImages() {
   images = page.images.map((row, number) => {
-    const image = Object.fromEntries(page.columns.map((name, at) => [name, row[at]]));
-    return /** @type {Image} */ (/** @type {unknown} */ (Object.assign(image, { number })));
+    /** @type {any} */
+    const image = { number };
+    for (let at = 0; at < row.length; at += 1) image[page.columns[at]] = row[at];
+    return image;
   });
+  page.images = []; // the rows would use as much memory again
 }
 readImages();
 
@@ -107,7 +110,7 @@ export const moveCommand = (list, folder) =>
  * The watch of a path: of those that contain it, the one with the innermost inbox.
  * @param {string} path
  */
-function watchAt(path) {
+export function watchAt(path) {
   const inside = page.watches.filter((watch) => `${path}/`.startsWith(`${watch.inbox}/`));
   return inside.sort((a, b) => b.inbox.length - a.inbox.length)[0] || page.watches[0];
 }
@@ -133,21 +136,19 @@ export function sizeText(bytes) {
 }
 
 /**
- * The coarse view of an image, as the address of a bitmap of 4 × 4 grey pixels; "" if there is none.
+ * The coarse view of an image as a CSS background: the brightness of its four rows; "" if unknown. A
+ * bitmap of all its parts would be a request for each tile, which costs more than the tile.
  * @param {Image} image
  */
 export function blurOf(image) {
   if (image.blur.length !== 16) return "";
-  // A BMP: 54 bytes of headers, then rows of 3 bytes a pixel, the lowest row first.
-  const header = [66, 77, 102, 0, 0, 0, 0, 0, 0, 0, 54, 0, 0, 0, 40, 0, 0, 0, 4, 0, 0, 0, 4, 0, 0, 0, 1, 0, 24, 0];
-  const bytes = [...header, ...new Array(24).fill(0)];
-  for (let row = 3; row >= 0; row -= 1) {
-    for (let column = 0; column < 4; column += 1) {
-      const luma = 17 * parseInt(image.blur[4 * row + column], 16);
-      bytes.push(luma, luma, luma);
-    }
-  }
-  return `data:image/bmp;base64,${btoa(String.fromCharCode(...bytes))}`;
+  const rows = [0, 4, 8, 12].map((start) => {
+    let sum = 0;
+    for (let at = start; at < start + 4; at += 1) sum += parseInt(image.blur[at], 16);
+    const luma = Math.round(sum * 17 / 4);
+    return `rgb(${luma} ${luma} ${luma})`;
+  });
+  return `linear-gradient(${rows.join(",")})`;
 }
 
 /** The time of the photograph, as a camera writes it. @param {Image} image */

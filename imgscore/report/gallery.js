@@ -5,6 +5,11 @@ import { $, $input, make, mark, scoreChip, spokenName } from "./elements.js";
 import { viewer } from "./viewer.js";
 
 /** @typedef {import("./data.js").Image} Image */
+// How far above and below the window tiles exist, in CSS pixels: a scroll of one frame shows no gap.
+const MARGIN = 900;
+// Milliseconds after a jump until the tiles in the margin are made, too.
+const JUMP_PAUSE = 120;
+
 /** @typedef {{ at: number, width: number }} Box an image in a row; `at` is its index in the list */
 /** @typedef {{ top: number, height: number, first: number, boxes: Box[] }} Row */
 
@@ -19,6 +24,9 @@ export const gallery = {
   /** @type {{ top: number, at: number } | null} */
   divider: null,
   isByScore: false,
+  top: 0,
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  afterJump: undefined,
 
   /**
    * @param {Image[]} list
@@ -101,12 +109,28 @@ export const gallery = {
     return low;
   },
 
+  /** The first row that ends below a height. @param {number} top */
+  rowAt(top) {
+    let low = 0, high = this.rows.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.rows[middle].top + this.rows[middle].height >= top) high = middle;
+      else low = middle + 1;
+    }
+    return low;
+  },
+
   draw() {
     if ($("order").hidden || !this.rows.length) return;
-    const top = -$("list").getBoundingClientRect().top - 900, bottom = top + innerHeight + 1800;
+    // In a fast scroll, each frame shows other tiles: make only those that it shows.
+    const start = -$("list").getBoundingClientRect().top;
+    const isJump = Math.abs(start - this.top) > innerHeight, margin = isJump ? 0 : MARGIN;
+    const top = start - margin, bottom = start + innerHeight + margin;
+    this.top = start;
+    clearTimeout(this.afterJump);
+    if (isJump) this.afterJump = setTimeout(() => this.draw(), JUMP_PAUSE);
     const visible = new Set();
-    let from = this.rows.findIndex((row) => row.top + row.height >= top);
-    for (; from >= 0 && from < this.rows.length && this.rows[from].top <= bottom; from += 1) {
+    for (let from = this.rowAt(top); from < this.rows.length && this.rows[from].top <= bottom; from += 1) {
       let left = 0;
       for (const box of this.rows[from].boxes) {
         visible.add(box.at);
@@ -148,7 +172,7 @@ export const gallery = {
       "aria-selected": "false", "aria-setsize": this.list.length, "aria-posinset": box.at + 1,
     });
     const blur = blurOf(image), isSmall = image.width > 0 && image.width < box.width && image.height < row.height;
-    if (blur) tile.style.backgroundImage = `url("${blur}")`;
+    if (blur) tile.style.backgroundImage = blur;
     if (isSmall) tile.classList.add("small");
     const picture = make("img", { src: thumbnailOf(image), alt: "", decoding: "async" });
     picture.addEventListener("load", () => { tile.style.backgroundImage = ""; });

@@ -1,7 +1,7 @@
 // Start the page: tabs, filters and keys.
 
 import { compare } from "./compare.js";
-import { filteredImages, folderOf, images, page, printable, watchOf } from "./data.js";
+import { filteredImages, folderOf, images, page, printable, watchAt, watchOf } from "./data.js";
 import {
   $, $details, $dialog, $input, $select, copyMove, copyPath, make,
 } from "./elements.js";
@@ -72,9 +72,9 @@ function fillBars() {
 // Every folder that holds images, and those above it up to the inbox, shown from the inbox on.
 function fillFolders() {
   const found = new Set();
-  for (const image of images) {
-    const { inbox } = watchOf(image);
-    for (let folder = folderOf(image); folder.startsWith(`${inbox}/`); folder = folder.slice(0, folder.lastIndexOf("/"))) found.add(folder);
+  for (const path of new Set(images.map(folderOf))) {
+    const { inbox } = watchAt(path);
+    for (let folder = path; folder.startsWith(`${inbox}/`); folder = folder.slice(0, folder.lastIndexOf("/"))) found.add(folder);
     if (page.watches.length > 1) found.add(inbox);
   }
   const shown = (/** @type {string} */ folder) =>

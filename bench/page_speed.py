@@ -1,0 +1,149 @@
+"""Measures the page with many images in Chromium: the first paint, scrolling, and memory.
+
+`python -m bench.page_speed [IMAGES]`. Times are CPU time of the page's main thread, so a busy
+machine does not change them; 60 frames a second leave 16.7 ms for each frame.
+"""
+
+import argparse
+import bisect
+import json
+import random
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from PIL import Image as Picture
+from playwright.sync_api import CDPSession, Page, sync_playwright
+
+from imgscore.report.data import Image, WatchFolders
+from imgscore.report.page import page, page_data
+from tests.unit.report.samples import report_data
+
+THUMBNAILS = 500
+"""Different thumbnails. The images share them, so that the files need no gigabyte."""
+FRAMES = 120
+"""Frames that are scrolled at each speed: two seconds."""
+SPEEDS = {"slow": 40, "fast": 400, "flinging": 4000}
+"""CSS pixels a frame."""
+CATEGORIES = ["toplevel", "devtools.timeline", "disabled-by-default-devtools.timeline"]
+"""What Chromium traces: each task of a thread, with its CPU time, and each frame."""
+
+
+def make(folder: Path, count: int) -> Path:
+    """Write a page with `count` images, and return its path."""
+    chance = random.Random(0)
+    thumbnails = folder / "thumbnails"
+    thumbnails.mkdir()
+    digests = [f"{chance.getrandbits(256):064x}" for _ in range(THUMBNAILS)]
+    for digest in digests:
+        noise = Picture.frombytes("RGB", (12, 8), chance.randbytes(12 * 8 * 3))
+        noise.resize((360, 240)).save(thumbnails / f"{digest}.webp", quality=72)
+    data = report_data()
+    data.images = [
+        Image(
+            f"IMG_{number:06d}.jpg", number % 300, chance.choice(digests),
+            round(chance.random(), 4),
+            0.1, chance.choice([None] * 20 + ["keep", "trash"]), "inbox",
+            chance.choice([4000, 3000]), chance.choice([3000, 4000]), 3_000_000,
+            taken="2024-05-06T12:34:56", camera=0, blur=f"{chance.getrandbits(64):016x}",
+        )
+        for number in range(count)
+    ]  # fmt: skip
+    data.folders = [f"/home/someone/Pictures/2024/trip {number}" for number in range(300)]
+    data.cameras = ["Nikon Z 6"]
+    watch = WatchFolders("/home/someone/Pictures", None, None)
+    file = folder / "page.html"
+    file.write_text(page(page_data(data, [watch], "thumbnails", review=False)))
+    return file
+
+
+def metrics(session: CDPSession) -> dict[str, float]:
+    """Chromium's counters of the page."""
+    answer = session.send("Performance.getMetrics")
+    return {row["name"]: row["value"] for row in answer["metrics"]}
+
+
+def scroll(view: Page, step: int) -> dict[str, float]:
+    """Scroll, and return the work of the main thread for a frame in ms: mean, 95 %, longest."""
+    browser = view.context.browser
+    assert browser is not None
+    browser.start_tracing(page=view, categories=CATEGORIES)
+    view.evaluate(
+        "([step, frames]) => new Promise((done) => { const next = () => { scrollBy(0, step);"
+        " if (frames--) requestAnimationFrame(next); else done(); }; next(); })",
+        [step, FRAMES],
+    )
+    events = json.loads(browser.stop_tracing())["traceEvents"]
+    frames = [e for e in events if e["name"] == "FireAnimationFrame"]
+    main = {(e["pid"], e["tid"]) for e in frames}.pop()
+    starts = sorted(e["ts"] for e in frames)
+    spent = [0.0] * len(starts)
+    for event in events:
+        if event["name"] == "RunTask" and (event["pid"], event["tid"]) == main:
+            at = bisect.bisect_right(starts, event["ts"] + event.get("dur", 0)) - 1
+            if at >= 0:
+                spent[at] += event.get("tdur", 0) / 1000
+    spent.sort()
+    return {
+        "frames": len(spent),
+        "mean_ms": round(sum(spent) / len(spent), 2),
+        "p95_ms": round(spent[int(0.95 * len(spent))], 2),
+        "max_ms": round(spent[-1], 2),
+        "over_16_ms": sum(ms > 1000 / 60 for ms in spent),
+    }
+
+
+def measure(view: Page, file: Path) -> dict[str, object]:
+    """Open the page and scroll it."""
+    session = view.context.new_cdp_session(view)
+    session.send("Performance.enable", {"timeDomain": "threadTicks"})
+    view.goto(file.as_uri())
+    view.wait_for_selector("#list .tile")
+    paints = view.evaluate(
+        "Object.fromEntries(performance.getEntriesByType('paint').map(e => [e.name, e.startTime]))"
+    )
+    loaded = metrics(session)
+    session.send("HeapProfiler.enable")
+    session.send("HeapProfiler.collectGarbage")
+    heap = metrics(session)["JSHeapUsedSize"]
+    result: dict[str, object] = {
+        "page_mb": round(file.stat().st_size / 1e6, 1),
+        "first_contentful_paint_ms_wall": round(paints.get("first-contentful-paint", 0)),
+        "load_cpu_ms": round(1000 * loaded["TaskDuration"]),
+        "script_cpu_ms": round(1000 * loaded["ScriptDuration"]),
+        "layout_cpu_ms": round(1000 * (loaded["LayoutDuration"] + loaded["RecalcStyleDuration"])),
+        "heap_mb": round(heap / 1e6),
+        "scroll": {name: scroll(view, step) for name, step in SPEEDS.items()},
+    }
+    view.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
+    view.wait_for_timeout(500)
+    result["scroll_at_the_end"] = scroll(view, -400)
+    before = metrics(session)["TaskDuration"]
+    view.fill("#name", "777")
+    view.wait_for_timeout(1000)
+    result["filter_cpu_ms"] = round(1000 * (metrics(session)["TaskDuration"] - before))
+    view.fill("#name", "")
+    session.send("HeapProfiler.collectGarbage")
+    result["heap_after_mb"] = round(metrics(session)["JSHeapUsedSize"] / 1e6)
+    return result
+
+
+def main() -> None:
+    """Print the measurements as JSON."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("images", type=int, nargs="?", default=100_000)
+    count = parser.parse_args().images
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        sys.exit("chromium is missing: apt install chromium")
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as driver:
+        file = make(Path(folder), count)
+        browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        view = browser.new_page(viewport={"width": 1280, "height": 800})
+        print(json.dumps({"images": count, **measure(view, file)}, indent=1))
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()
