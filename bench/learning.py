@@ -20,6 +20,7 @@ from learning_corpus import OFFICIAL, Corpus, draw, read, tastes
 
 from imgscore.embedders import lite0_spec
 from imgscore.heads.base import Examples
+from imgscore.heads.extras import NAMES as TRAITS
 from imgscore.heads.groups import fold_groups
 from imgscore.heads.kernel import KernelRecipe
 from imgscore.heads.library import library_features
@@ -243,7 +244,16 @@ def measure_speed() -> None:
         values = make_vectors(count)
         grades = (values[:, :20].sum(axis=1) > 10).astype(np.float32)
         start, cpu_start = time.perf_counter(), time.process_time()
-        examples = Examples(values, grades, background, lite0_spec.SECTIONS)
+        extras = generator.normal(size=(count, len(TRAITS))).astype(np.float32)
+        library = generator.normal(size=(len(background), len(TRAITS))).astype(np.float32)
+        examples = Examples(
+            values,
+            grades,
+            background,
+            lite0_spec.SECTIONS,
+            extras=extras,
+            background_extras=library,
+        )
         features = library_features(examples)
         grids = generator.normal(size=(count, 256)).astype(np.float32)
         grids /= np.linalg.norm(grids, axis=1, keepdims=True)
@@ -257,7 +267,7 @@ def measure_speed() -> None:
         )
         unlabelled = values if count == 25_000 else make_vectors(20_000)
         start = time.process_time()
-        trained.head.score(unlabelled)
+        trained.head.score(unlabelled, np.resize(library, (len(unlabelled), len(TRAITS))))
         scoring = time.process_time() - start
         weights = np.ones(width, np.float32)
         start = time.process_time()

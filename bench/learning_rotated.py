@@ -31,6 +31,7 @@ from imgscore.heads.graph import graph_kernel
 from imgscore.heads.kernel import KernelRecipe
 from imgscore.heads.kernel_solver import Inputs
 from imgscore.heads.measures import Ranking, quality
+from imgscore.heads.trait_curves import TraitScale
 
 COUNTS = (10, 20, 50, 100, 300)
 """numbers of labels"""
@@ -44,6 +45,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "graph 8": {"reaches": [8.0]},
     "gamma 0.3": {"gamma": 0.3},
     "gamma 3": {"gamma": 3.0},
+    "traits 0": {"curves": [0.0]},
+    "traits 1": {"curves": [1.0]},
     "noise 0.1": {"noises": [0.1]},
     "noise 1": {"noises": [1.0]},
 }
@@ -60,6 +63,7 @@ class Library:
     features: Features
     rows: Floats
     graph: Floats
+    scale: TraitScale
 
     def fit(
         self, rows: np.ndarray, labels: np.ndarray, settings: Mapping[str, Any] | None = None
@@ -72,6 +76,8 @@ class Library:
             self.rows[rows],
             self.rows[order].astype(np.float16),
             self.graph[np.ix_(order, rows)],
+            self.scale,
+            self.scale(self.corpus.extras[rows], len(rows)),
         )
         return KernelRecipe().fit_inputs(examples, inputs, None, settings)
 
@@ -86,9 +92,9 @@ def load(cache: Path) -> Iterator[Library]:
         features = corpus.features()
         rows = features(corpus.embeddings, corpus.extras)
         nodes = rows.astype(np.float16).astype(np.float32)
-        yield Library(
-            name, corpus, tastes_of(corpus), features, rows, graph_kernel(nodes, len(nodes))
-        )
+        graph = graph_kernel(nodes, len(nodes))
+        scale = TraitScale.of(corpus.extras)
+        yield Library(name, corpus, tastes_of(corpus), features, rows, graph, scale)
 
 
 class Rivals:

@@ -28,12 +28,14 @@ from imgscore.heads.kernel_solver import (
     GAMMA,
     GRAPH_WEIGHTS,
     NOISES,
+    TRAIT_WEIGHTS,
     Inputs,
     solve_exactly,
 )
 from imgscore.heads.nystrom import solve_by_nystrom
 from imgscore.heads.preferences import Answers
 from imgscore.heads.scorer import Scorer
+from imgscore.heads.trait_curves import TraitCurves
 
 KIND = "kernel"
 MAX_SETTINGS = 100
@@ -49,7 +51,7 @@ MAX_GAMMA = 1e3
 class KernelHead:
     """A head whose score is sigmoid(f(x)) for an image x.
 
-    f(x) = Σ near · rbf(x, node) + Σ far · neighbour(x, node) + constant.
+    f(x) = Σ near · rbf(x, node) + Σ far · neighbour(x, node) + Σ curve(rank of x) + constant.
     rbf = exp(2 · gamma · (cosine - 1)).
     neighbour = softmax(SOFTMAX_SHARPNESS · cosine) over the nodes.
 
@@ -58,9 +60,10 @@ class KernelHead:
     `near`: float32 [L, 1 + folds].
     `far`: float32 [N, 1 + folds], or None if there is no graph.
     `constant`: float32 [1 + folds].
+    `curves`: a curve for each trait, for 1 + folds functions (see trait_curves.py), or None.
 
-    Column 0 of `near`, `far` and `constant` is the head. Column 1 + i is the head that was trained
-    without fold i. The deviation of a score is computed from the spread of columns 1 to `folds`.
+    Column 0 of these arrays is the head. Column 1 + i is the head that was trained without fold i.
+    The deviation of a score is computed from the spread of columns 1 to `folds`.
     """
 
     embedder: str
@@ -70,6 +73,7 @@ class KernelHead:
     near: Floats
     far: Floats | None
     constant: Floats
+    curves: TraitCurves | None = None
     kind: str = KIND
 
     @property
@@ -109,7 +113,11 @@ class KernelHead:
         return np.concatenate([np.empty((0, self.constant.size), np.float32), *blocks])
 
     def _block(self, embeddings: Half, extras: Floats | None, rows: slice) -> Floats:
-        return self._scorer(embeddings[rows], None if extras is None else extras[rows])
+        block = None if extras is None else extras[rows]
+        odds = self._scorer(embeddings[rows], block)
+        if self.curves is not None:
+            odds += self.curves(block, len(odds))
+        return odds
 
     @cached_property
     def _scorer(self) -> Scorer:
@@ -130,6 +138,8 @@ class KernelHead:
         arrays |= {"nodes": self.nodes, "near": self.near, "constant": self.constant}
         if self.far is not None:
             arrays["far"] = self.far
+        if self.curves is not None:
+            arrays |= self.curves.state()
         values |= {"embedder": self.embedder, "settings": dict(self.settings)}
         return arrays, values
 
@@ -137,8 +147,9 @@ class KernelHead:
 class KernelRecipe:
     """The recipe of the kernel head; see base.Recipe.
 
-    There are three settings: `gamma` (a number), `reaches` (a list of graph weights) and `noises`
-    (a list of noise variances).
+    There are four settings: `gamma` (a number), `reaches` (a list of graph weights), `curves` (a
+    list of weights of the trait kernel) and `noises` (a list of noise variances). A head of an
+    older version has no setting `curves`, which means a weight of 0.
     """
 
     kind = KIND
@@ -156,7 +167,9 @@ class KernelRecipe:
         them.
         """
         examples.check()
-        inputs = Inputs.of(examples, graph=max((settings or {}).get("reaches", GRAPH_WEIGHTS)) > 0)
+        inputs = Inputs.of(
+            examples, with_graph=max((settings or {}).get("reaches", GRAPH_WEIGHTS)) > 0
+        )
         return self.fit_inputs(examples, inputs, folds, settings)
 
     def fit_inputs(
@@ -172,6 +185,7 @@ class KernelRecipe:
         chosen = {
             "gamma": GAMMA,
             "reaches": [*GRAPH_WEIGHTS],
+            "curves": [0.0] if "gamma" in (settings or {}) else [*TRAIT_WEIGHTS],
             "noises": [*NOISES],
             **(settings or {}),
         }
@@ -181,7 +195,7 @@ class KernelRecipe:
         _, folds = np.unique(folds, return_inverse=True)
         answers = Answers(examples.grades.astype(np.float64), comparisons)
         solve = solve_exactly if inputs.are_few else solve_by_nystrom
-        near, far, constant, outputs = solve(inputs, answers, folds, chosen)
+        near, far, constant, outputs, curves = solve(inputs, answers, folds, chosen)
         odds, pair_slope = comparison_odds(outputs, comparisons)
         slope, offset = pair_slope, 0.0
         if examples.is_calibrated:
@@ -194,6 +208,7 @@ class KernelRecipe:
             (slope * near).astype(np.float32),
             None if far is None else (slope * far).astype(np.float32),
             (slope * constant + offset).astype(np.float32),
+            None if curves is None else curves.times(slope),
         )
         if examples.is_calibrated:
             held_out = calibrated_by_fold(outputs[:labels], examples.grades, folds[:labels])
@@ -219,6 +234,7 @@ class KernelRecipe:
             arrays["near"],
             arrays.get("far"),
             arrays["constant"],
+            TraitCurves.restore(arrays, arrays["constant"].size),
         )
         _check(head)
         return head

@@ -21,6 +21,7 @@ from imgscore.heads.graph import NEIGHBOURS, graph_kernel
 from imgscore.heads.held_out import loss_of
 from imgscore.heads.library import library_features
 from imgscore.heads.preferences import Answers, sites_of
+from imgscore.heads.trait_curves import TraitCurves, TraitScale, curves_of, trait_kernel
 
 GAMMA = 1.0
 """The factor gamma in the similarity exp(-gamma · |x - y|²) of two feature vectors. Values of 0.5
@@ -39,13 +40,16 @@ MAX_EXACT_LABELS = 1500
 landmark is a labelled image with a coefficient in the head. If there are more labels, only
 MAX_EXACT_LABELS images are landmarks, in a Nyström approximation without a graph. The number is
 also the largest number of labelled and compared images, and of labels and comparisons."""
-GRAPH_WEIGHTS = (0.0, 1.0, 8.0)
+GRAPH_WEIGHTS = (0.0, 8.0)
 """The weights of the graph kernel in the processes. The weight of the similarity is 1. The graph
 weights are stored with a head as the setting "reaches"."""
-PRIOR_ODDS = 1e-3
+PRIOR_ODDS = 0.1
 """The prior odds of a graph weight against the next larger graph weight, for ten labels. With ten
-labels, a larger graph weight is usually better, but so few held-out labels cannot show this. For n
-labels, the odds are PRIOR_ODDS to the power of 10 / n."""
+labels, the graph is usually better, but so few held-out labels cannot show this. For n labels, the
+odds are PRIOR_ODDS to the power of 10 / n."""
+TRAIT_WEIGHTS = (0.0, 1.0)
+"""The weights of the trait kernel (see trait_curves.py) in the processes. The weight of the
+similarity is 1. The trait weights are stored with a head as the setting "curves"."""
 NOISES = (0.1, 1.0)
 """The noise variances of a label in the processes, in units of the target ±1 of keep and trash."""
 PAIR_SCALE = 1.0
@@ -76,7 +80,8 @@ def rbf(cosine: Floats, gamma: float) -> Floats:
 class Solution(NamedTuple):
     """The coefficients of a head before calibration.
 
-    `near` [L, 1 + folds], `far` [N, 1 + folds] or None, and `constant` [1 + folds]: see KernelHead.
+    `near` [L, 1 + folds], `far` [N, 1 + folds] or None, `constant` [1 + folds], and `curves` or
+    None: see KernelHead.
     `held_out`: the held-out outputs [n] of the labelled and of the compared images.
     """
 
@@ -84,20 +89,20 @@ class Solution(NamedTuple):
     far: Matrix | None
     constant: Matrix
     held_out: Matrix
+    curves: TraitCurves | None
 
 
 class Process(NamedTuple):
     """The solution of one Gaussian process.
 
-    `similarity_share`: the share of the similarity in the kernel of the process. The rest is the
-    share of the graph.
+    `shares`: the shares of the similarity, of the graph and of the traits in the kernel.
     `loss`: the total held-out log loss, in nats.
     `weights`: [n, 1 + folds], the weights of the labelled and of the compared images. Column 0 was
     trained on all answers, and column 1 + i was trained without fold i.
     `held_out`: the held-out outputs [n] of these images.
     """
 
-    similarity_share: float
+    shares: tuple[float, float, float]
     loss: float
     weights: Matrix
     held_out: Matrix
@@ -112,6 +117,8 @@ class Inputs:
     `nodes`: float16 [N, r], as in KernelHead.
     `far`: float32 [N, n], the graph kernel between each node and each of these images, or None if
     there is no graph.
+    `scale`: the ranks of the traits in the library, or None if the traits are unknown.
+    `traits`: float32 [n, k], the ranks of these images, or None.
     `are_few`: whether the answers are few enough for `solve_exactly`. Otherwise, the nodes are the
     landmarks of nystrom.py.
     """
@@ -120,17 +127,23 @@ class Inputs:
     rows: Floats
     nodes: Half
     far: Floats | None
+    scale: TraitScale | None = None
+    traits: Floats | None = None
     are_few: bool = True
 
     @classmethod
-    def of(cls, examples: Examples, graph: bool) -> Inputs:
+    def of(cls, examples: Examples, with_graph: bool) -> Inputs:
         features = examples.features or library_features(examples)
         rows = features(examples.all_embeddings, examples.all_extras)
+        scale = _scale_of(examples)
+        traits = None if scale is None else scale(examples.all_extras, len(rows))
         generator = np.random.default_rng(0)
         answers = len(examples) + len(examples.comparisons)
         if max(len(rows), answers) > MAX_EXACT_LABELS:
             landmarks = np.sort(generator.permutation(len(rows))[:MAX_EXACT_LABELS])
-            return cls(features, rows, rows[landmarks].astype(np.float16), None, False)
+            return cls(
+                features, rows, rows[landmarks].astype(np.float16), None, scale, traits, False
+            )
         size = next((nodes for labels, nodes in GRAPH_NODES if answers <= labels), MIN_GRAPH_NODES)
         sample = generator.permutation(len(examples.background))[: size - len(rows)]
         background = features(
@@ -145,9 +158,18 @@ class Inputs:
         # Round the nodes to float16, the type in which they are stored. A loaded head then has
         # exactly the nodes that were evaluated.
         nodes = np.concatenate([rows, background]).astype(np.float16)
-        if not graph or len(nodes) <= 2 * NEIGHBOURS:
-            return cls(features, rows, nodes[: len(rows)], None)
-        return cls(features, rows, nodes, graph_kernel(nodes.astype(np.float32), len(rows)))
+        if not with_graph or len(nodes) <= 2 * NEIGHBOURS:
+            return cls(features, rows, nodes[: len(rows)], None, scale, traits)
+        graph = graph_kernel(nodes.astype(np.float32), len(rows))
+        return cls(features, rows, nodes, graph, scale, traits)
+
+
+def _scale_of(examples: Examples) -> TraitScale | None:
+    """Return the ranks of traits in the library. Labelled images are used if it is empty."""
+    if examples.extras is None or not examples.extras.shape[1]:
+        return None
+    library = examples.background_extras
+    return TraitScale.of(examples.extras if library is None or not len(library) else library)
 
 
 def solve_exactly(
@@ -169,17 +191,21 @@ def solve_exactly(
     pair_scale = settings.get("pair_scale", PAIR_SCALE)
     similarity = rbf(inputs.rows @ inputs.rows.T, settings["gamma"]).astype(np.float64)
     graph = None if inputs.far is None else inputs.far[:count].astype(np.float64)
+    curves = None if inputs.traits is None else trait_kernel(inputs.traits, inputs.traits)
+    graph_weights = [0.0] if graph is None else settings["reaches"]
+    trait_weights = [0.0] if curves is None else settings["curves"]
     processes: list[Process] = []
-    for graph_weight, noise in product(settings["reaches"], settings["noises"]):
-        if graph is None and graph_weight > 0:
-            continue
-        share = 1 / (1 + graph_weight)
-        kernel = (
-            similarity
-            if graph is None or graph_weight == 0
-            else share * similarity + graph_weight * share * graph
-        )
-        kernel = kernel + CONSTANT_VARIANCE
+    for graph_weight, trait_weight, noise in product(
+        graph_weights, trait_weights, settings["noises"]
+    ):
+        total = 1 + graph_weight + trait_weight
+        shares = 1 / total, graph_weight / total, trait_weight / total
+        kernel = shares[0] * similarity
+        if graph is not None and graph_weight > 0:
+            kernel += shares[1] * graph
+        if curves is not None and trait_weight > 0:
+            kernel += shares[2] * curves
+        kernel += CONSTANT_VARIANCE
         covariance = answers.covariance(kernel)
         label_noise = np.maximum(noise * noise_factor, MIN_NOISE)
         target, variance = sites_of(answers, covariance, label_noise, pair_scale * noise**0.5)
@@ -198,7 +224,7 @@ def solve_exactly(
         fold_weights = answers.image_weights(fold_weights, count)
         if len(answers.comparisons):
             outputs = (kernel @ fold_weights)[np.arange(count), 1 + folds]
-        processes.append(Process(share, loss_of(outputs, answers), fold_weights, outputs))
+        processes.append(Process(shares, loss_of(outputs, answers), fold_weights, outputs))
     return _average(inputs, processes, answers.count)
 
 
@@ -207,18 +233,22 @@ def _average(inputs: Inputs, processes: list[Process], answers: int) -> Solution
 
     This method is pseudo-Bayesian model averaging. `answers`: the number of labels and comparisons.
     """
-    shares = np.array([process.similarity_share for process in processes])
+    shares = np.array([process.shares for process in processes])
     losses = np.array([process.loss for process in processes])
-    rank = np.unique(-shares, return_inverse=True)[1]
+    # Rounded, because the weight is the ratio of two rounded shares.
+    rank = np.unique((shares[:, 1] / shares[:, 0]).round(6), return_inverse=True)[1]
     log_trust = -losses + 10 / answers * np.log(PRIOR_ODDS) * (rank.max() - rank)
     trust = np.exp(log_trust - log_trust.max())
     trust /= trust.sum()
     weights = np.stack([process.weights for process in processes])
-    near = np.einsum("t,tij->ij", trust * shares, weights)
-    total = np.einsum("t,tij->ij", trust, weights)
+    near, linked, curved = np.einsum("t,tk,tij->kij", trust, shares, weights)
     outputs = trust @ np.stack([process.held_out for process in processes])
-    far = None if inputs.far is None else inputs.far @ (total - near).astype(np.float32)
-    return Solution(near, far, CONSTANT_VARIANCE * total.sum(axis=0), outputs)
+    far = None if inputs.far is None else inputs.far @ linked.astype(np.float32)
+    constant = CONSTANT_VARIANCE * np.einsum("t,tij->j", trust, weights)
+    curves = None
+    if inputs.scale is not None and inputs.traits is not None and curved.any():
+        curves = TraitCurves(inputs.scale, curves_of(inputs.traits, curved))
+    return Solution(near, far, constant, outputs, curves)
 
 
 def balanced_weights(grades: Matrix) -> Matrix:

@@ -19,6 +19,7 @@ from imgscore.heads.kernel_solver import (
     rbf,
 )
 from imgscore.heads.preferences import Answers, Matrix, Sites, newton
+from imgscore.heads.trait_curves import TraitCurves, curves_of_rows, trait_rows
 
 JITTER = 1e-4
 """The number that is added to the diagonal of the kernel matrix of the landmarks (see
@@ -29,13 +30,14 @@ kernel is only float32."""
 def solve_by_nystrom(
     inputs: Inputs, answers: Answers, folds: Ints, settings: Mapping[str, Any]
 ) -> Solution:
-    """Solve one process for many answers, with the similarity and without the graph.
+    """Solve one process for many answers, with similarity and trait kernel, without the graph.
 
     The landmarks are the nodes of `inputs`. The approximation is that of Williams and Seeger
     (2001). The function tries all noises and uses the noise with the smallest held-out loss. See
     kernel_solver.solve_exactly for the parameters.
     """
-    rows, root = _rows(inputs, settings["gamma"])
+    trait_weight = 0.0 if inputs.traits is None else float(max(settings["curves"]))
+    rows, root = _rows(inputs, settings["gamma"], trait_weight)
     labels, fold_count = len(answers.grades), int(folds.max()) + 1
     balance = balanced_weights(answers.grades)
     target = 2 * answers.grades - 1
@@ -70,22 +72,33 @@ def solve_by_nystrom(
     assert best is not None
     _, coefficients, outputs = best
     constant = np.sqrt(CONSTANT_VARIANCE) * coefficients[-1]
-    return Solution(root @ coefficients[:-1], None, constant, outputs)
+    near = root @ coefficients[: len(root)] * (1 + trait_weight) ** -0.5
+    curves = None
+    if inputs.scale is not None and trait_weight > 0:
+        parts = coefficients[len(root) : -1] * (trait_weight / (1 + trait_weight)) ** 0.5
+        curves = TraitCurves(inputs.scale, curves_of_rows(parts, len(inputs.scale.values)))
+    return Solution(near, None, constant, outputs, curves)
 
 
-def _rows(inputs: Inputs, gamma: float) -> tuple[Floats, Floats]:
-    """Return a row [n, L + 1] for each image, and the map [L, L] from the kernel to the rows.
+def _rows(inputs: Inputs, gamma: float, trait_weight: float) -> tuple[Floats, Floats]:
+    """Return a row [n, L + t + 1] for each image, and the map [L, L] from the kernel to the rows.
 
-    The product of two rows approximates the covariance of the two images.
+    The product of two rows approximates the covariance of the two images. t is 0 if the trait
+    kernel has no weight.
     """
     nodes = inputs.nodes.astype(np.float32)
     landmark_kernel = rbf(nodes @ nodes.T, gamma).astype(np.float64)
     lower = np.linalg.cholesky(landmark_kernel + JITTER * np.eye(len(nodes)))
     root = inverse_of_lower(lower).T.astype(np.float32)
-    rows = np.empty((len(inputs.rows), root.shape[1] + 1), np.float32)
+    share = np.float32((1 + trait_weight) ** -0.5)
+    traits = np.empty((len(inputs.rows), 0), np.float32)
+    if inputs.traits is not None and trait_weight > 0:
+        traits = trait_rows(inputs.traits) * (np.float32(trait_weight**0.5) * share)
+    rows = np.empty((len(inputs.rows), len(nodes) + traits.shape[1] + 1), np.float32)
     for start in range(0, len(rows), BLOCK_ROWS):
         block = slice(start, start + BLOCK_ROWS)
-        rows[block, :-1] = rbf(inputs.rows[block] @ nodes.T, gamma) @ root
+        rows[block, : len(nodes)] = rbf(inputs.rows[block] @ nodes.T, gamma) @ root * share
+    rows[:, len(nodes) : -1] = traits
     rows[:, -1] = np.sqrt(CONSTANT_VARIANCE)
     return rows, root
 
