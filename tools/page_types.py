@@ -24,6 +24,7 @@ SENT = {
     "Proposals": review_session.Proposals,
     "Recorded": review_session.Recorded,
     "Explanation": review_reasons.Explanation,
+    "GroupAnswer": review_session.GroupAnswer,
     "OrderVersion": review_session.OrderVersion,
 }
 """The structs that the page reads, by their names in the page."""

@@ -35,7 +35,7 @@ SEARCH_COUNT = 200
 """The largest number of images in the tab Search of the page. 200 images fill some ten screens."""
 # The parts of the page data that may change when the images get a new order.
 RENEWED = (
-    "images", "folders", "suspects", "groups", "compared", "failures", "head", "about", "version",
+    "images", "folders", "suspects", "groups", "failures", "head", "about", "version",
     "answers", "labels", "cameras", "doubled", "unlearned",
 )  # fmt: skip
 
@@ -65,6 +65,22 @@ class Recorded(msgspec.Struct):
     count: int
 
 
+class ImageLabel(msgspec.Struct):
+    """The present label of an image. `error`: the reason why it was not undone, or None."""
+
+    sha256: str
+    label: str | None
+    grade: float | None
+    error: str | None
+
+
+class GroupAnswer(msgspec.Struct):
+    """The labels of the images of a group after an act, and the numbers that undo the act."""
+
+    labels: list[ImageLabel]
+    numbers: list[int]
+
+
 class OrderVersion(msgspec.Struct):
     """The version of the present order."""
 
@@ -88,6 +104,8 @@ class Session:
         """for the sha256 of each image, the numbers of the labels that it got in this review"""
         self._withdrawable: list[list[int]] = []
         """the numbers of the answers of this review; answers in one list were given together"""
+        self._group_acts: list[list[int]] = []
+        """the numbers of the labels that this review gave to the images of groups, act by act"""
         self._thumbnails = os.fsencode(source.thumbnails)
         data = files.read(Path(source.data), source.folder)
         self._figures = files.figures_of(data)
@@ -109,6 +127,8 @@ class Session:
             "withdraw": self._withdraw,
             "explain": self._explain,
             "reveal": self._reveal,
+            "group": self._label_group,
+            "ungroup": self._undo_group,
             "renew": self._renew,
         }
 
@@ -124,6 +144,13 @@ class Session:
         """the number of each digest on the page; of equal files, the first one counts"""
         for number, image in enumerate(content.images):
             self._number_of.setdefault(image.sha256, number)
+        self._group_of = {
+            number: group
+            for group in content.groups
+            if group.kind != "copies"
+            for number in group.images
+        }
+        """the group of each image that is in one, by the number of the image"""
 
     def page(self) -> tuple[str, str]:
         """Return the HTML of the page with the present labels, and its Content-Security-Policy."""
@@ -200,6 +227,63 @@ class Session:
         )
         image.label, image.grade = row.label, row.grade
         return row
+
+    def _label_group(self, request: Any) -> GroupAnswer:
+        """Label the images of a group. `image`, `sha256`: the image that the user has picked.
+
+        `act`: "keep" keeps this image and trashes the others; "keep-all" and "trash-all" give all
+        images one label. `size`: the number of images. Raises ValueError if the page shows another
+        group.
+        """
+        with self._lock:
+            number = request["image"]
+            self._image(number, request["sha256"])
+            group = self._group_of.get(number)
+            if group is None or len(group.images) != request["size"]:
+                raise ValueError("the page shows another group")
+            kept = {"keep": [number], "keep-all": group.images, "trash-all": []}[request["act"]]
+            act = review.GroupAct(
+                keep=tuple(map(self._group_image, kept)),
+                trash=tuple(
+                    self._group_image(other) for other in group.images if other not in kept
+                ),
+            )
+            answer = self._act_on_group(act)
+            if answer.numbers:
+                self._group_acts.append(answer.numbers)
+            return answer
+
+    def _undo_group(self, request: Any) -> GroupAnswer:
+        """Undo the labels of one act of this review on a group.
+
+        Raises ImgscoreError if these labels were not given in this review.
+        """
+        numbers = request["numbers"]
+        with self._lock:
+            if numbers not in self._group_acts:
+                raise ImgscoreError(
+                    "the labels were not given in this review", "see: imgscore history"
+                )
+            answer = self._act_on_group(review.GroupAct(undo=tuple(numbers)))
+            self._group_acts.remove(numbers)
+            return answer
+
+    def _group_image(self, number: int) -> review.GroupImage:
+        image = self._content.images[number]
+        path = os.path.join(self._content.folders[image.folder], image.name)
+        return review.GroupImage(image.sha256, path)
+
+    def _act_on_group(self, act: review.GroupAct) -> GroupAnswer:
+        """Set or undo the labels of a group, and update the data of the page."""
+        rows = rows_of(dispatch.call(review.Request(self._taste, group=act)))
+        labels = {row.sha256: row for row in rows}
+        for image in self._content.images:
+            if row := labels.get(image.sha256):
+                image.label, image.grade = row.label, row.grade
+        return GroupAnswer(
+            [ImageLabel(row.sha256, row.label, row.grade, row.error) for row in rows],
+            [row.number for row in rows if row.number is not None],
+        )
 
     def _next(self, request: Any) -> ImageNumbers:
         return self._numbers(next_images.Request(self._taste, NEXT_COUNT))

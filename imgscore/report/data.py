@@ -66,6 +66,23 @@ class Suspect(msgspec.Struct):
     neighbours: list[Neighbour]
 
 
+class Group(msgspec.Struct):
+    """Images of one moment or one motif, or copies with equal bytes. The best image is first.
+
+    `kind`: `near-duplicates`, `bursts` or `copies`. `why`: what the images have in common.
+    `images`: the indices of the images in `Contents.images`. The other lists have a value for each
+    image. `sharpness`: the detail of a pixel, in bits; None if it was not measured. `taken`: the
+    date in the EXIF data, or empty. `formats`: the formats of the files, or empty.
+    """
+
+    kind: str
+    why: str
+    images: list[int]
+    sharpness: list[float | None]
+    taken: list[str]
+    formats: list[str]
+
+
 class Failure(msgspec.Struct):
     """A file that could not be embedded, with the reason and the remedy."""
 
@@ -129,10 +146,8 @@ class Contents(msgspec.Struct, kw_only=True):
     images: list[Image]
     folders: list[str]
     suspects: list[Suspect]
-    groups: list[list[int]]
-    """the groups of near-duplicates; in each group, the best image is first"""
-    compared: int
-    """The search for `groups` uses only the images with the best scores. This is their number."""
+    groups: list[Group]
+    """the groups with an image in an inbox; the group with the best image of all is first"""
     failures: list[Failure]
     unlearned: str
     """the reason why the taste cannot have a head yet; empty if it can have one"""

@@ -6,7 +6,7 @@ This module runs in a worker, so the daemon needs no memory for the data.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,17 +15,15 @@ import numpy as np
 from imgscore.errors import ImgscoreError
 from imgscore.fsutil import write_atomic
 from imgscore.heads.evaluate import evaluate
-from imgscore.heads.extras import extras_of, facts_of, grids_of
-from imgscore.heads.library import fit_features
 from imgscore.heads.recipes import AUTO, recipe
 from imgscore.heads.results import Evaluation, comparison_of, pairs_of, quality_of
-from imgscore.heads.similar import near_duplicates, similar_pairs
 from imgscore.heads.suspects import contradicting, suspects
 from imgscore.paths import thumbnail
 from imgscore.report.blur import blur_of
 from imgscore.report.data import (
     ELSEWHERE,
     Failure,
+    Group,
     Head,
     Image,
     Measured,
@@ -36,8 +34,10 @@ from imgscore.report.data import (
     dump,
     load,
 )
-from imgscore.store import comparisons, failures, heads, labels, scores, sightings, traits
-from imgscore.store.examples import BACKGROUND, Labelled, examples_of, rows_of, sample
+from imgscore.report.near_duplicates import near_groups
+from imgscore.store import comparisons, failures, groups, heads, labels, scores, sightings, traits
+from imgscore.store.examples import Labelled, examples_of
+from imgscore.store.group_members import PresentGroup, present_groups
 from imgscore.store.image_paths import present_path
 from imgscore.watches import within
 
@@ -51,9 +51,8 @@ if TYPE_CHECKING:
 NEIGHBOURS = 4
 """The largest number of images that are shown beside a suspect. One line of the page has room for
 this number."""
-MAX_COMPARED = 20_000
-"""The largest number of images that are compared for near-duplicates. The vectors of this number of
-images use 100 MB."""
+ALIKE = "These images are nearly the same."
+EQUAL = "The bytes of these files are equal."
 
 
 class Gatherer:
@@ -183,7 +182,6 @@ class Gatherer:
             answers=comparisons.count(self._txn, self._taste),
             labels=len(self._labels),
             cameras=list(self._cameras),
-            compared=min(self._present, MAX_COMPARED),
             failures=[
                 Failure(os.fsdecode(failure.path), failure.reason, failure.remedy)
                 for failure in self._failures
@@ -261,59 +259,57 @@ class Gatherer:
             )
         return found
 
-    def _groups(self, features: Features | None) -> list[list[int]]:
-        """Find the groups of near-duplicates.
+    def _groups(self, features: Features | None) -> list[Group]:
+        """Return the groups of images, and the copies with equal bytes.
 
-        A group is a list of image numbers, the best image first. The group with the best image of
-        all is returned first. Groups without an image in an inbox are left out.
+        The group with the best image of all is returned first. Groups without an image in an inbox
+        are left out. A store of an older version has no groups until the daemon has searched for
+        them: near-duplicates among the best images are then searched here.
         """
-        numbers = sorted(range(self._present), key=lambda n: -(self._images[n].score or 0))
-        numbers = sorted(numbers[:MAX_COMPARED])
-        wanted = {self._digests[number] for number in numbers}
-        digests, matrix = rows_of(self._txn, self._spec, wanted)
-        if not digests:
-            return []
-        _, background = sample(self._txn, self._spec, BACKGROUND)
-        if features is None:
-            features = fit_features(background, self._spec.sections)
-        image_traits = [traits.get(self._txn, digest) for digest in digests]
-        similar = similar_pairs(matrix, features, background, grids_of(image_traits))
-        pairs = near_duplicates(similar, facts_of(extras_of(image_traits)))
-        chain_of_row, row_of = pairs.groups(), {digest: row for row, digest in enumerate(digests)}
-        alike = {frozenset(pair) for pair in pairs.rows.tolist()}
-        chains: dict[int, list[int]] = {}
-        for number in numbers:
-            row = row_of.get(self._digests[number])
-            if row is not None:
-                chains.setdefault(int(chain_of_row[row]), []).append(number)
-        groups = [
+        found = [self._stored(group) for group in present_groups(self._txn, self._inboxes)]
+        if not groups.count(self._txn):
+            ranks = {
+                digest: self._rank(number)
+                for digest, number in self._numbers.items()
+                if number < self._present
+            }
+            for digests in near_groups(self._txn, self._spec, ranks, features):
+                numbers = [self._numbers[digest] for digest in digests]
+                found.append(self._group("near-duplicates", ALIKE, numbers))
+        copies: dict[bytes, list[int]] = {}
+        for number in range(self._present):
+            copies.setdefault(self._digests[number], []).append(number)
+        found += [self._group("copies", EQUAL, numbers) for numbers in copies.values()]
+        shown = [
             group
-            for chain in chains.values()
-            if len(chain) > 1
-            for group in self._split(chain, [row_of[self._digests[n]] for n in chain], alike)
-            if any(self._images[number].place == "inbox" for number in group)
+            for group in found
+            if len(group.images) > 1
+            and any(self._images[number].place == "inbox" for number in group.images)
         ]
-        return sorted(groups, key=lambda group: self._rank(group[0]), reverse=True)
+        return sorted(shown, key=lambda group: self._rank(group.images[0]), reverse=True)
 
-    def _split(
-        self, chain: list[int], rows: list[int], alike: set[frozenset[int]]
-    ) -> Iterator[list[int]]:
-        """Split a chain of images into groups of near-duplicates.
+    def _stored(self, present: PresentGroup) -> Group:
+        """Return a group of the store, without the images that are not on the page."""
+        members = [
+            (self._numbers[member.digest], member.quality.sharpness)
+            for member in present.members
+            if self._numbers.get(member.digest, self._present) < self._present
+        ]
+        numbers = [number for number, _ in members]
+        return self._group(present.kind, present.why, numbers, [sharp for _, sharp in members])
 
-        In a chain, each image is a near-duplicate of at least one other image of the chain, but the
-        two ends of the chain can be very different. In a group, each image is a near-duplicate of
-        the best image of the group.
-
-        `rows`: the rows of the images of the chain. `alike`: the pairs of rows that are
-        near-duplicates. Two images with equal rows are files with equal bytes.
-        """
-        left = sorted(range(len(chain)), key=lambda at: self._rank(chain[at]), reverse=True)
-        while len(left) > 1:
-            best = rows[left[0]]
-            near = [rows[at] == best or frozenset((rows[at], best)) in alike for at in left]
-            if sum(near) > 1:
-                yield [chain[at] for at, is_near in zip(left, near, strict=True) if is_near]
-            left = [at for at, is_near in zip(left, near, strict=True) if not is_near]
+    def _group(
+        self, kind: str, why: str, numbers: list[int], sharpness: Sequence[float | None] = ()
+    ) -> Group:
+        facts = [traits.get(self._txn, self._digests[number]) for number in numbers]
+        return Group(
+            kind=kind,
+            why=why,
+            images=numbers,
+            sharpness=list(sharpness) or [None] * len(numbers),
+            taken=[fact.taken if fact else "" for fact in facts],
+            formats=[fact.format if fact else "" for fact in facts],
+        )
 
     def _rank(self, number: int) -> tuple[float, int, int]:
         """Return (score, number of pixels, number of bytes) of an image.

@@ -16,11 +16,12 @@ const undoable = [];
 export const forgetUndo = () => { undoable.length = 0; };
 
 /**
+ * Show another label of an image. Nothing is stored.
  * @param {Image} image
  * @param {string | null} value
  * @param {number | null} grade
  */
-function setLabel(image, value, grade) {
+export function setLabel(image, value, grade) {
   const step = Number(value !== null) - Number(image.label !== null);
   image.label = value;
   image.grade = grade;

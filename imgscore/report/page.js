@@ -6,13 +6,14 @@ import {
   $, $details, $dialog, $input, $select, copyMove, copyPath, make,
 } from "./elements.js";
 import { gallery } from "./gallery.js";
+import { groupWalk } from "./groups.js";
 import { reviewKey } from "./labels.js";
 import { showNext } from "./next.js";
 import { awaitOrders, renew } from "./orders.js";
 import { showProgress } from "./progress.js";
 import { showSearch } from "./search.js";
 import { openFolder, viewer } from "./viewer.js";
-import { showFailures, showGroups, showLearning, showSuspects } from "./views.js";
+import { showFailures, showLearning, showSuspects } from "./views.js";
 
 /**
  * The tabs: id, title, the number beside the title or null, and what shows the tab.
@@ -24,7 +25,7 @@ const ALL_TABS = [
   ["compare", "Compare", () => null, () => compare.begin()],
   ["search", "Search", () => null, showSearch],
   ["suspects", "Suspects", () => page.suspects.length, showSuspects],
-  ["groups", "Near-duplicates", () => page.groups.length, showGroups],
+  ["groups", "Groups", () => page.groups.length, () => groupWalk.begin()],
   ["failures", "Failures", () => page.failures.length, showFailures],
   ["learning", "Learning", () => null, showLearning],
 ];
@@ -97,6 +98,7 @@ function show(name) {
     build();
   }
   scrollTo(0, 0);
+  if (name === "groups") groupWalk.resume();
   if (name === "order") gallery.layOut();
 }
 
@@ -148,7 +150,10 @@ if (page.review) {
     ["x", "reject, which is the label trash"], ["u", "undo the last label"],
     ["e", "show why an open image has its score"], ["o", "open the folder of the open image"]);
   KEYS.push(["← →", "Compare: the better image; of four images: 1 … 4"], ["s", "Compare: the same"],
-    ["space", "Compare: skip"], ["f", "Compare: two or four images"]);
+    ["space", "Compare: skip"], ["f", "Compare: two or four images"],
+    ["k", "Groups: keep the chosen image, and trash the others"], ["a, t, space", "Groups: keep all, trash all, or leave the group as it is"],
+    ["f", "Groups: show the best image and another one in turn"], ["z, Shift + arrows", "Groups: 1:1, and move the images"],
+    ["PageUp, PageDown, o", "Groups: previous or next group, all groups"]);
 } else KEYS.push([`1 … ${TABS.length}`, "switch the tab"]);
 $("keys").append(...KEYS.flatMap(([key, what]) => [make("dt", {}, make("kbd", {}, key)), make("dd", {}, what)]));
 $("labelling").hidden = !page.review;
@@ -193,11 +198,12 @@ function pressed(event) {
   if (control && [" ", "Enter"].includes(event.key)) return;
   if (target.matches("input[type=range]") && /^(Arrow|Home|End|Page)/.test(event.key)) return;
   const open = $dialog("viewer").open, inOrder = !open && !$("order").hidden;
-  const comparing = !open && !$("compare").hidden;
+  const comparing = !open && !$("compare").hidden, grouping = !open && page.review && !$("groups").hidden;
   const image = open ? viewer.image : inOrder ? gallery.list[gallery.at] : null;
   const tab = open ? undefined : tabOf(event.key);
   const handled = (comparing && compare.key(event))
-    || (page.review && !comparing && reviewKey(event))
+    || (grouping && groupWalk.key(event))
+    || (page.review && !comparing && !grouping && reviewKey(event))
     || (open ? viewer.key(event) : inOrder && gallery.key(event))
     || (tab && (show(tab[0]), true))
     || (image && event.key === "c" && (copyPath(image), true))
@@ -232,6 +238,7 @@ viewer.onClose = (image) => {
 };
 viewer.listen();
 compare.listen();
+groupWalk.listen();
 for (const [id] of TABS) $(id).hidden = id !== page.tab;
 fill();
 if (page.review) {

@@ -8,6 +8,7 @@
  *   next: ImageNumbers, search: ImageNumbers, pairs: import("./types").Proposals,
  *   compare: import("./types").Recorded, withdraw: import("./types").Recorded,
  *   explain: import("./types").Explanation, reveal: {},
+ *   group: import("./types").GroupAnswer, ungroup: import("./types").GroupAnswer,
  *   renew: Partial<import("./types").PageData>,
  * }} Answers
  */

@@ -8,8 +8,7 @@ export interface PageData {
   images: unknown[][];
   folders: string[];
   suspects: Suspect[];
-  groups: number[][];
-  compared: number;
+  groups: Group[];
   failures: Failure[];
   unlearned: string;
   answers: number;
@@ -80,6 +79,11 @@ export interface Explanation {
   error: string | null;
 }
 
+export interface GroupAnswer {
+  labels: ImageLabel[];
+  numbers: number[];
+}
+
 export interface OrderVersion {
   version: string;
 }
@@ -96,6 +100,15 @@ export interface Suspect {
   label: string;
   score: number;
   neighbours: Neighbour[];
+}
+
+export interface Group {
+  kind: string;
+  why: string;
+  images: number[];
+  sharpness: (number | null)[];
+  taken: string[];
+  formats: string[];
 }
 
 export interface Failure {
@@ -118,6 +131,13 @@ export interface Similar {
 export interface TraitWeight {
   name: string;
   change: number;
+}
+
+export interface ImageLabel {
+  sha256: string;
+  label: string | null;
+  grade: number | null;
+  error: string | null;
 }
 
 export interface Comparison {

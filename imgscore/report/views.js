@@ -1,11 +1,9 @@
-// The other tabs: suspects, near-duplicates, failures, and the quality of the head.
+// The other tabs: suspects, failures, and the quality of the head.
 
-import { images, labelTexts, moveCommand, page, pathOf, printable, scoreText, shellWord, sizeText, watchOf } from "./data.js";
-import { $, copy, copyMove, copyPath, head, make } from "./elements.js";
+import { images, labelTexts, page, printable, scoreText, watchOf } from "./data.js";
+import { $, copyMove, copyPath, head, make } from "./elements.js";
 import { label } from "./labels.js";
 import { imageButton } from "./viewer.js";
-
-/** @typedef {import("./data.js").Image} Image */
 
 // Items added at a time: more than fit on a screen.
 const ITEM_BATCH = 40;
@@ -17,7 +15,7 @@ const ITEM_BATCH = 40;
  * @param {T[]} items
  * @param {(item: T) => HTMLElement} build
  */
-function grow(section, items, build) {
+export function grow(section, items, build) {
   let done = 0;
   const end = make("div");
   section.append(end);
@@ -62,37 +60,6 @@ function suspectCard(suspect) {
           `Copy the command that moves the image to ${other}/`) || "",
         page.review ? make("button", { type: "button", class: other, onclick: () => label(image, other) }, `Label ${other}`) : "")));
   return card;
-}
-
-export function showGroups() {
-  const section = $("groups");
-  const limit = page.compared < images.length && page.compared >= 20000
-    ? ` Only the ${page.compared} images with the highest scores were compared.` : "";
-  head(section, "Near-duplicates", page.groups.length
-    ? `Images that are nearly the same. The first image of each group has the highest score. If scores are equal, it has the most pixels.${limit}`
-    : "No two images are nearly the same.");
-  grow(section, page.groups, groupCard);
-}
-
-// Images of a group that are shown at first.
-const MAX_GROUP = 12;
-
-/** @param {number[]} group */
-function groupCard(group) {
-  const list = group.map((number) => images[number]), rest = list.slice(1).filter((image) => image.place === "inbox");
-  const figure = (/** @type {Image} */ image, /** @type {number} */ at) => make("figure", {}, imageButton(image, list, at ? "" : "best"),
-    make("figcaption", {}, at ? "" : "best · ", [image.width && `${image.width} × ${image.height}`, sizeText(image.bytes)].filter(Boolean).join(", ")));
-  const trash = watchOf(list[0]).trash;
-  const row = make("div", { class: "row" }, ...list.slice(0, MAX_GROUP).map(figure));
-  if (list.length > MAX_GROUP) {
-    row.append(make("button", { type: "button", onclick: (/** @type {any} */ event) => event.target.replaceWith(...list.slice(MAX_GROUP).map((image) => figure(image, 1))) },
-      `${list.length - MAX_GROUP} more`));
-  }
-  return make("article", { class: "card group" },
-    make("h3", {}, `${list.length} near-duplicates: ${printable(list[0].name)}`), row,
-    make("div", { class: "acts" },
-      make("button", { type: "button", onclick: () => copy(list.slice(1).map((image) => shellWord(pathOf(image))).join(" ")) }, "Copy the paths of the other images"),
-      rest.length && trash ? make("button", { type: "button", onclick: () => copy(moveCommand(rest, trash)) }, "Copy the command that moves the other images to trash/") : ""));
 }
 
 export function showFailures() {

@@ -144,11 +144,13 @@ def keep_and_trash(
     """
     from imgscore.engine.group_labels import GroupLabels, Member, changes_name
 
-    members = list(dict.fromkeys([*kept, *trashed]))
+    keep = {member.digest for member in kept}
+    # Of two files with equal bytes, one is enough. The images to keep are labelled first.
+    members = list({member.digest: member for member in (*kept, *trashed)}.values())
     act = GroupLabels(engine.ctx.watches, taste, now_ns=time.time_ns(), raw_names=None)
     with engine.ctx.store.read() as txn:
         for photo in act.photos(txn, members):
-            grade = KEEP if any(at < len(kept) for at in photo.at) else TRASH
+            grade = TRASH if keep.isdisjoint(photo.digests) else KEEP
             if changes_name(photo.grade, grade):
                 act.add(txn, photo, members[photo.at[0]].path, grade)
     logged = _commit(engine, act.events)

@@ -35,7 +35,6 @@ def report_data(*names: str, folder: str | None = None) -> ReportData:
         folders=["/pictures"],
         suspects=[],
         groups=[],
-        compared=len(images),
         failures=[],
         unlearned="",
         evaluation=evaluation(),
