@@ -19,6 +19,7 @@ from imgscore.engine.backups import BackupJob
 from imgscore.engine.context import EngineContext, WorkerPool
 from imgscore.engine.events import EventLog
 from imgscore.engine.folder_recorder import FolderRecorder
+from imgscore.engine.group_finder import GroupFinder
 from imgscore.engine.indexer import Indexer
 from imgscore.engine.link_folders import LinkFolders
 from imgscore.engine.mass_changes import MassChanges
@@ -81,6 +82,7 @@ class Engine:
             self.backup_job = BackupJob(self.ctx)
             self.trainer = Trainer(self.ctx, txn)
             self.quality_measurer = QualityMeasurer(self.ctx, txn)
+            self.group_finder = GroupFinder(self.ctx, txn)
             self.time_restorer = TimeRestorer(self.ctx, refusals, txn)
             self.order_scheduler = OrderScheduler(self.ctx, refusals, txn)
             self.pruner = Pruner(self.ctx)
@@ -96,6 +98,7 @@ class Engine:
             self.thumbnailer,
             self.backup_job,
             self.trainer,
+            self.group_finder,
             self.quality_measurer,
             self.time_restorer,
             self.order_scheduler,

@@ -24,6 +24,7 @@ from imgscore.store import (
     ratings,
     scores,
     sightings,
+    similarity,
     traits,
     vectors,
 )
@@ -77,6 +78,7 @@ def ingest_batch(
             name_vectors.put(txn, *answer.name)
         if answer.traits is not None:
             traits.record(txn, answer.digest, answer.traits)
+            similarity.enqueue(txn, answer.digest)
         ingest.score(task, answer)
     vectors.append(txn, embedder, new_vectors)
     return ingest.finish()

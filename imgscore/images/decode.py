@@ -288,6 +288,8 @@ def _picture(
             software=exif.software,
             taken=exif.taken,
             located=exif.located,
+            subseconds=exif.subseconds,
+            exposure_bias=exif.exposure_bias,
             alpha=transparent,
             animated=_is_animated(image, name),
             brightness=float(luma.mean()),
@@ -336,10 +338,13 @@ def _exif(image: Image.Image) -> Exif:
             facts.clean(tags.get(facts.MAKE)), facts.clean(tags.get(facts.MODEL))
         )
         orientation = tags.get(facts.ORIENTATION)
+        details = tags.get_ifd(facts.EXIF_IFD)
         return Exif(
             camera=camera,
             software=facts.clean(tags.get(facts.SOFTWARE)),
-            taken=facts.iso_time(facts.clean(tags.get_ifd(facts.EXIF_IFD).get(facts.TAKEN))),
+            taken=facts.iso_time(facts.clean(details.get(facts.TAKEN))),
+            subseconds=facts.fraction(details.get(facts.SUBSECONDS)),
+            exposure_bias=facts.stops(details.get(facts.EXPOSURE_BIAS)),
             located=facts.GPS_IFD in tags,
             orientation=orientation if isinstance(orientation, int) else 1,
         )

@@ -10,6 +10,9 @@ import msgspec
 # These are the numbers of EXIF tags.
 MAKE, MODEL, SOFTWARE = 0x010F, 0x0110, 0x0131
 ORIENTATION, EXIF_IFD, GPS_IFD, TAKEN = 0x0112, 0x8769, 0x8825, 0x9003
+EXPOSURE_BIAS, SUBSECONDS = 0x9204, 0x9291
+MAX_EXPOSURE_BIAS = 100.0
+"""The largest absolute exposure bias that is kept, in stops. Cameras have at most 10."""
 GRID_SIDE = 16
 """The number of rows and of columns of the grid of an image."""
 MAX_TEXT = 100
@@ -51,6 +54,10 @@ class Traits(msgspec.Struct, frozen=True, kw_only=True):
     grid: bytes = b""
     """the mean luma (0 to 255) of each part of the image, divided into 16 × 16 parts; for the
     search for near-duplicates; empty in answers, and in stores of older versions"""
+    subseconds: float = 0.0
+    """the fraction of the second in which the photograph was taken, from EXIF, from 0 to 1"""
+    exposure_bias: float | None = None
+    """the exposure bias from EXIF, in stops; None if it is not known"""
 
 
 class Exif(NamedTuple):
@@ -61,6 +68,8 @@ class Exif(NamedTuple):
     taken: str = ""
     located: bool = False
     orientation: int = 1
+    subseconds: float = 0.0
+    exposure_bias: float | None = None
 
 
 def clean(value: object) -> str:
@@ -68,6 +77,21 @@ def clean(value: object) -> str:
     if not isinstance(value, str):
         return ""
     return "".join(letter for letter in value if letter.isprintable()).strip()[:MAX_TEXT]
+
+
+def fraction(value: object) -> float:
+    """Return the digits of an EXIF subsecond text, such as `25`, as a fraction: 0.25. Else 0."""
+    digits = clean(value)
+    return float(f"0.{digits}") if digits.isascii() and digits.isdigit() else 0.0
+
+
+def stops(value: object) -> float | None:
+    """Return an EXIF exposure bias, which is a rational number, in stops. Else None."""
+    try:
+        bias = round(float(value), 2)  # type: ignore[arg-type]
+    except (TypeError, ValueError, ZeroDivisionError, OverflowError):
+        return None
+    return bias if abs(bias) <= MAX_EXPOSURE_BIAS else None
 
 
 def camera_name(make: str, model: str) -> str:

@@ -35,7 +35,7 @@ TABLES = (
     "label_log", "labels", "originals", "journal", "heads", "scores", "names", "archive",
     "deletions", "counts", "dates", "foreign_dates", "shifts", "comparison_log", "comparisons",
     "ratings", "unread_ratings", "sidecars", "written_ratings",
-    "groups", "grouped", "qualities",
+    "groups", "grouped", "qualities", "group_index", "similar", "ungrouped",
 )  # fmt: skip
 
 Result = TypeVar("Result")

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import groupby, islice
-from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, get_args
 
 import msgspec
 
 from imgscore.errors import UsageError
-from imgscore.messages import BaseRequest, PathText, Result
+from imgscore.messages import BaseRequest, PathText, Progress, Result
 from imgscore.verbs.argument_checks import folder_of
-from imgscore.verbs.base import Steps, display_path
+from imgscore.verbs.base import Steps, Waiting, display_path
 from imgscore.verbs.group_labels import LabelledGroup, label_best
 
 if TYPE_CHECKING:
@@ -110,10 +110,12 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
                 "copies have equal bytes, so they share one label",
                 "use --kind bursts or --kind near-duplicates",
             )
+        yield from until_found(engine)
         yield from label_best(
             engine, folder_of(request.folder), request.kind, dry_run=request.dry_run
         )
         return
+    yield from until_found(engine)
     describe = _Describer(engine)
     for group in listed(engine, request.folder, request.kind):
         if group is None:
@@ -123,6 +125,20 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
             members = [describe(txn, file) for file in group.files]
         paths = [member.path for member in members]
         yield Result(GroupRow(group.kind, paths, group.why, members))
+
+
+def until_found(engine: Engine) -> Steps[Any]:
+    """Wait until the new images are compared, and yield the progress.
+
+    Do not wait while this work has to wait itself, for example for images that are indexed first.
+    """
+    waiting, reported = Waiting(engine, engine.group_finder), None
+    while engine.group_finder.busy:
+        progress = engine.group_finder.progress
+        if progress is not None and progress != reported:
+            reported = progress
+            yield Progress("comparing images", *progress)
+        yield from waiting.step()
 
 
 def listed(

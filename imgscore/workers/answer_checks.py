@@ -16,6 +16,7 @@ from imgscore.images.ratings.values import UNRATED
 from imgscore.images.traits import Traits
 from imgscore.store.schema import DIGEST_SIZE, LATEST_NS, Fingerprint, HeadRecord
 from imgscore.watches import within
+from imgscore.workers.group_messages import FindGroups, GroupsFound
 from imgscore.workers.link_messages import LinksRefreshed, RefreshLinks
 from imgscore.workers.messages import (
     Answer,
@@ -62,6 +63,7 @@ _FITTING: dict[type, tuple[type, ...]] = {
     IndexFile: (FileIndexed, *_FILE),
     MakeThumbnail: (ThumbnailMade, *_FILE),
     MeasureQuality: (QualityMeasured, *_FILE),
+    FindGroups: (GroupsFound, *_ANY_TASK),
     ReadRatings: (RatingsRead, *_FILE),
     TryDevice: (DeviceTried, *_ANY_TASK),
     Rescore: (Scored, *_ANY_TASK),
@@ -100,6 +102,8 @@ def _is_possible(task: Task, answer: Answer, dim: int | None) -> bool:
             return is_file(answer, dim)
         case RatingsRead():
             return isinstance(task, ReadRatings) and _are_ratings(answer, task.path)
+        case GroupsFound():
+            return _are_groups(answer)
         case QualityMeasured(quality):
             return all(value is None or 0 <= value < MAX_COUNT for value in quality)
         case Scored(packed):
@@ -128,6 +132,18 @@ def _is_possible(task: Task, answer: Answer, dim: int | None) -> bool:
             return len(reason) + len(remedy) <= MAX_TEXT
         case _:
             return True
+
+
+def _are_groups(answer: GroupsFound) -> bool:
+    digests = [*answer.done, *answer.regrouped]
+    digests += [digest for link in answer.links for digest in (link.first, link.second)]
+    digests += [digest for group in answer.groups for digest in group.members]
+    return (
+        all(len(digest) == DIGEST_SIZE for digest in digests)
+        and all(0 < len(key) <= MAX_NAME_KEY_BYTES for key, _ in answer.entries)
+        and _finite([link.strength for link in answer.links])
+        and all(len(group.why) <= MAX_TEXT for group in answer.groups)
+    )
 
 
 def _are_ratings(answer: RatingsRead, path: bytes) -> bool:

@@ -17,6 +17,7 @@ from imgscore.images.traits import Traits
 from imgscore.order.timeline import Packed
 from imgscore.store.schema import Fingerprint, HeadRecord, Sighting, Ties
 from imgscore.watches import Watch
+from imgscore.workers.group_messages import FindGroups, GroupsFound
 from imgscore.workers.link_messages import LinksRefreshed, RefreshLinks
 from imgscore.workers.quality_messages import MeasureQuality, QualityMeasured
 from imgscore.workers.queries import Query, QueryRows
@@ -137,6 +138,7 @@ OwnTask = (
     | RefreshLinks
     | MakeThumbnail
     | MeasureQuality
+    | FindGroups
     | ReadRatings
     | TryDevice
 )
@@ -378,6 +380,7 @@ Answer = (
     | Unreadable
     | ThumbnailMade
     | QualityMeasured
+    | GroupsFound
     | RatingsRead
     | NeedsMemory
     | Scored

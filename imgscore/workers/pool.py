@@ -21,6 +21,7 @@ from imgscore.workers import answer_checks, process
 from imgscore.workers.device import Device
 from imgscore.workers.endings import Starts, end_of, ending
 from imgscore.workers.frames import take_answers
+from imgscore.workers.group_messages import GroupsFound
 from imgscore.workers.messages import (
     Answer,
     Crashed,
@@ -372,7 +373,7 @@ def _is_last(answer: Answer) -> bool:
     match answer:
         case Notice() | Progressed():
             return False
-        case Scored(last=last) | QueryRows(last=last) | Planned(last=last):
+        case Scored(last=last) | QueryRows(last=last) | Planned(last=last) | GroupsFound(last=last):
             return last
         case _:
             return True

@@ -4,7 +4,13 @@ import os
 import shutil
 from pathlib import Path
 
-from tests.conftest import put
+import numpy as np
+from PIL import Image, ImageEnhance, ImageOps
+
+from imgscore import paths
+from imgscore.store import groups, similarity
+from imgscore.store.store import Store
+from tests.conftest import draw, put
 from tests.support.commands import Start, imgscore
 
 
@@ -18,7 +24,7 @@ def listed(*arguments: str | Path) -> list[tuple[str, list[str]]]:
 
 
 def test_groups_lists_copies_with_their_facts(inbox: Path) -> None:
-    first, second, *_ = put(inbox, "sun", 2)
+    (first,), (second,) = put(inbox, "sun", 1), put(inbox, "text", 1, first=1)
     (inbox / "sub").mkdir()
     shutil.copy2(first, inbox / "sub" / "copy\n.png")
     shutil.copy2(second, inbox / "trash" / "thrown.jpg")
@@ -40,7 +46,7 @@ def test_groups_lists_copies_with_their_facts(inbox: Path) -> None:
 
 
 def test_groups_counts_only_files_of_the_given_folder(inbox: Path) -> None:
-    first, second, *_ = put(inbox, "sun", 2)
+    (first,), (second,) = put(inbox, "sun", 1), put(inbox, "text", 1, first=1)
     for folder in ("sub", "trash"):
         (inbox / folder).mkdir(exist_ok=True)
         shutil.copy2(first, inbox / folder / "a.png")
@@ -64,7 +70,7 @@ def test_groups_with_a_wrong_argument_says_what_to_do(inbox: Path, tmp_path: Pat
 
 
 def test_groups_under_the_daemon_lists_the_same(inbox: Path, start: Start) -> None:
-    first, *_ = put(inbox, "sun", 3)
+    (first,) = put(inbox, "sun", 1)
     for number in range(300):
         shutil.copy2(first, inbox / f"copy-{number:03}.png")
     assert imgscore("scan").code == 0
@@ -73,3 +79,85 @@ def test_groups_under_the_daemon_lists_the_same(inbox: Path, start: Start) -> No
     daemon = start()
     daemon.settle()
     assert listed() == before
+
+
+def test_groups_finds_changed_copies_of_a_picture_and_no_other_pictures(
+    inbox: Path, start: Start
+) -> None:
+    pictures = [scenery(number) for number in range(6)]
+    for number, picture in enumerate(pictures):
+        picture.save(inbox / f"{number}.png")
+    picture = pictures[0]
+    picture.save(inbox / "0-jpeg.jpg", quality=40)
+    picture.resize((240, 160)).save(inbox / "0-small.jpg")
+    daemon = start()
+    daemon.settle()
+    assert listed() == [("near-duplicates", ["0-jpeg.jpg", "0-small.jpg", "0.png"])]
+    # The daemon compares later images with the index that it has made.
+    picture.crop((30, 20, 440, 300)).save(inbox / "0-crop.jpg", quality=90)
+    framed = ImageOps.expand(picture, 30, fill=(20, 20, 20))
+    framed.save(inbox / "0-framed.png")
+    scenery(7).save(inbox / "7.png")
+    daemon.settle()
+    wanted = ["0-crop.jpg", "0-framed.png", "0-jpeg.jpg", "0-small.jpg", "0.png"]
+    assert listed() == [("near-duplicates", wanted)]
+    (row,) = imgscore("groups", "--json").rows
+    assert row["why"] == "These images show the same picture, whole or in part."
+    assert os.path.basename(row["files"][-1]) == "0-small.jpg"
+    # A deleted image leaves its group, and a restart changes nothing.
+    (inbox / "0-crop.jpg").unlink()
+    daemon.settle()
+    assert daemon.stop() == 0
+    assert listed("--kind", "near-duplicates") == [("near-duplicates", wanted[1:])]
+
+
+def test_groups_of_photographs_are_bursts_but_not_brackets(inbox: Path) -> None:
+    def shoot(name: str, picture: Image.Image, second: str, bias: float = 0.0) -> None:
+        exif = Image.Exif()
+        exif[0x0110] = "Camera"
+        exif.get_ifd(0x8769).update({0x9003: f"2024:05:06 12:34:{second}", 0x9204: bias})
+        picture.save(inbox / name, exif=exif, quality=92)
+
+    moment, other = scenery(1), scenery(2)
+    for number in range(4):
+        shoot(f"burst-{number}.jpg", ImageOps.fit(moment, (480, 310 + number)), f"0{number}")
+    shoot("other.jpg", draw("text", 1).convert("RGB"), "02")
+    for number, bias in enumerate((-2.0, 0.0, 2.0)):
+        brighter = ImageEnhance.Brightness(other).enhance(1 + bias / 8)
+        shoot(f"bracket-{number}.jpg", brighter, "30", bias)
+    assert imgscore("scan").code == 0
+    (row,) = imgscore("groups", "--json").rows
+    assert row["kind"] == "bursts" and row["why"].startswith("Camera took these photographs within")
+    names = sorted(os.path.basename(path) for path in row["files"])
+    assert names == [f"burst-{number}.jpg" for number in range(4)]
+    assert {member["taken"] for member in row["members"]} == {
+        f"2024-05-06T12:34:0{number}" for number in range(4)
+    }
+
+
+def test_groups_in_a_store_without_an_index_are_found_without_a_scan(inbox: Path) -> None:
+    """A store of an older version has vectors and traits, but no index and no queue."""
+    scenery(1).save(inbox / "a.png")
+    scenery(1).save(inbox / "b.jpg", quality=50)
+    scenery(2).save(inbox / "c.png")
+    assert imgscore("scan").code == 0
+    wanted = listed()
+    assert wanted == [("near-duplicates", ["a.png", "b.jpg"])]
+    with Store(paths.store_folder()) as store:
+        store.commit(similarity.clear)
+        store.commit(groups.clear)
+    assert listed() == wanted
+
+
+def scenery(number: int) -> Image.Image:
+    """A picture with many tones, such as a photograph has."""
+    random = np.random.default_rng(number)
+    total = np.zeros((320, 480, 3), np.float32)
+    for side, weight in ((3, 90), (6, 60), (16, 30), (60, 12)):
+        noise = random.normal(0, weight, (side, side * 3 // 2, 3)).astype(np.float32)
+        for channel in range(3):
+            layer = Image.fromarray(noise[..., channel]).resize(
+                (480, 320), Image.Resampling.BICUBIC
+            )
+            total[..., channel] += np.asarray(layer)
+    return Image.fromarray(np.clip(total + 128, 0, 255).astype(np.uint8))

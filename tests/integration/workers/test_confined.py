@@ -188,6 +188,7 @@ TASKS: dict[type[Any], Callable[[Files], Task]] = {
     messages.IndexFile: lambda files: messages.IndexFile(os.fsencode(files.image), TASTE, "1"),
     messages.MakeThumbnail: thumbnail,
     messages.MeasureQuality: quality,
+    messages.FindGroups: lambda _: messages.FindGroups(),
     messages.Train: lambda files: messages.Train(TASTE),
     messages.Rescore: lambda files: messages.Rescore(TASTE, "1"),
     messages.Plan: lambda files: messages.Plan(files.watch, "1", []),

@@ -1,0 +1,147 @@
+"""Keep the groups of similar images fresh. A worker compares each new image with its nearest ones.
+
+The queue of new images is in the store, so that a restart of the daemon loses none. If the store
+has no index under the embedder in use, or has grown much, all images are grouped again, in one
+background pass. If this pass is interrupted, it begins again.
+"""
+
+import logging
+import time
+
+from imgscore.engine.context import EngineContext
+from imgscore.engine.log_text import counted
+from imgscore.engine.stage import Conditions, Effects, Stage
+from imgscore.store import groups, similarity, vectors
+from imgscore.store.groups import NewGroup
+from imgscore.store.transaction import Txn
+from imgscore.workers.group_messages import FindGroups, GroupsFound
+from imgscore.workers.messages import Answer, Crashed, Interrupted, Progressed, Refused
+
+logger = logging.getLogger(__name__)
+
+BATCH = 200
+"""The largest number of new images in one task. Comparing them takes about a second."""
+GROWTH = 4
+"""How many times as many images as before make a new index necessary: its cells have become too
+large. The passes together take at most a third longer than the last one."""
+MIN_GROWTH = 500
+"""The smallest number of new images after which a new index is made."""
+RETRY_SECONDS = 3600.0
+"""The time after which a task that has failed is tried again."""
+
+
+class GroupFinder(Stage[FindGroups]):
+    """The stage that groups new images, in the trainer when it is free."""
+
+    handles = (FindGroups,)
+    needs_space = True
+
+    def __init__(self, ctx: EngineContext, txn: Txn) -> None:
+        self.ctx = ctx
+        self._out = False
+        self._queued = 0
+        self._needs_pass = False
+        self._retry_at: float | None = None
+        self._blocked = False
+        self.progress: tuple[int, int] | None = None
+        """how many pairs the present task has compared, of how many; None if it is not known"""
+        self._read(txn)
+
+    def _read(self, txn: Txn) -> None:
+        """Read from the store what must be done."""
+        self._queued = similarity.queue_length(txn)
+        embedder = self.ctx.embedder.image_embedder
+        state, images = similarity.state(txn), vectors.count(txn, embedder)
+        if images < groups.MIN_MEMBERS:
+            self._needs_pass = False
+        elif state is None or state.embedder != embedder:
+            self._needs_pass = True
+        else:
+            many = max(state.images, MIN_GROWTH)
+            self._needs_pass = images > GROWTH * many or self._queued > many
+
+    @property
+    def pending(self) -> int:
+        """The number of images that are not compared yet, or 1 if all images are compared."""
+        if self._retry_at is not None:
+            return 0
+        if self._needs_pass:
+            return 1
+        return max(self._queued, int(self._out))
+
+    @property
+    def busy(self) -> bool:
+        """Return whether images are compared now, or will be when the trainer is free."""
+        return self._out or (self.pending > 0 and not self._blocked)
+
+    def _may_work(self, conditions: Conditions) -> bool:
+        return not (self._out or self._is_blocked(conditions) or self.ctx.pool.trainer_busy)
+
+    def _is_blocked(self, conditions: Conditions) -> bool:
+        if conditions.paused or conditions.indexing or not conditions.reconciled:
+            return True
+        if self._retry_at is not None and conditions.now < self._retry_at:
+            return True
+        return not conditions.reembedded or (self._needs_pass and conditions.saving)
+
+    def next_time(self, conditions: Conditions) -> float | None:
+        """Return the time at which the engine must call `advance` again, in monotonic seconds."""
+        has_work = self._needs_pass or self._queued > 0
+        return conditions.now if has_work and self._may_work(conditions) else self._retry_at
+
+    def advance(self, conditions: Conditions) -> None:
+        """Send new images to the trainer, if it is free."""
+        with self.ctx.store.read() as txn:
+            self._read(txn)
+            self._blocked = self._is_blocked(conditions)
+            if not self._may_work(conditions):
+                return
+            digests = [] if self._needs_pass else similarity.queued(txn, BATCH)
+        if self._needs_pass or digests:
+            self._out = self.ctx.pool.submit(FindGroups(digests))
+            self._retry_at = None
+
+    def take(self, task: FindGroups, answer: Answer) -> Effects | None:
+        """Store a part of the groups that the worker has found."""
+        match answer:
+            case GroupsFound():
+                return self._store(task, answer)
+            case Progressed(done, total):
+                self.progress = done, total
+            case Interrupted():
+                self._out = False
+            case Crashed(reason) | Refused(reason):
+                self._out = False
+                self._retry_at = time.monotonic() + RETRY_SECONDS
+                logger.warning("similar images cannot be grouped now: %s", reason)
+            case _:
+                self._out = False
+        return None
+
+    def retry(self, task: FindGroups) -> None:
+        """Group the images again, because the groups could not be stored."""
+        self._out = False
+        self.ctx.store.commit(lambda txn: similarity.set_state(txn, None))
+
+    def _store(self, task: FindGroups, found: GroupsFound) -> Effects:
+        wanted = [NewGroup(new.kind, tuple(new.members), new.why) for new in found.groups]
+
+        def write(txn: Txn) -> set[bytes]:
+            if found.first:
+                similarity.clear(txn)
+            similarity.add(txn, found.entries, found.links)
+            similarity.dequeue(txn, found.done)
+            if found.state is not None:
+                similarity.set_state(txn, found.state)
+            return groups.replace(txn, found.regrouped, wanted)
+
+        changed = self.ctx.store.commit(write)
+        if found.last:
+            self._out, self.progress = False, None
+            with self.ctx.store.read() as txn:
+                self._read(txn)
+                count = groups.count(txn)
+            what = counted(len(task.digests), "new image") if task.digests else "all images"
+            logger.info("compared %s: %s", what, counted(count, "group"))
+        self.ctx.changed()
+        return Effects(regrouped=changed)

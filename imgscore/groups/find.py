@@ -1,0 +1,201 @@
+"""Find out which images belong together: near-duplicates, and photographs of one burst.
+
+The vectors of two similar images are near to each other, whatever else the library contains, and
+their grids (16 × 16 means of luma) are about equal, as a whole or in part. Nothing here is fitted
+to the library, so that a new image changes no other pair.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imgscore.groups.alignment import best_alignments
+from imgscore.groups.shots import Shot, are_burst, are_series
+from imgscore.images.traits import GRID_SIDE
+
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+# These limits were tuned on one half of the copies that bench/groups.py makes, and measured on the
+# other half: see bench/RESULTS.md.
+EQUAL_GRIDS = 0.95
+"""The smallest correlation of two grids that are equal, but for compression and scaling."""
+MIN_COSINE = 0.55
+"""The smallest cosine of two images with equal grids: simple images can have equal grids."""
+EQUAL_COSINE = 0.97
+"""The cosine from which on two images are similar, if their grids are about equal, too."""
+MIN_CORRELATION = 0.7
+"""The smallest correlation of the grids of images with the cosine EQUAL_COSINE."""
+MIRROR_COSINE = 0.85
+"""The smallest cosine of two images with mirrored grids."""
+PARTS = ((0.95, 0.7), (0.91, 0.88))
+"""The smallest correlations of an image with a part of another one, each with the smallest cosine:
+images that are less alike must fit better."""
+MIN_TONES = 4.0
+"""The smallest entropy of the tones in a grid, in bits, at which PARTS and mirrored grids count.
+Most photographs have more. Flags, letters and icons have less: a part of one often fits another."""
+PLAIN_PARTS = (0.97, 0.93)
+"""The same limits as in PARTS, for images with fewer tones."""
+MAX_PARTS = 4
+"""The largest number of the nearest images of each image whose parts are compared. This takes most
+of the time: about 0.5 ms for each pair."""
+BURSTS = ((-1.0, 0.85), (0.6, 0.75))
+"""The smallest correlations of the grids of two photographs of one burst, each with the smallest
+cosine. If the camera or the subject moves, the grids differ."""
+MIN_DEVIATION = 3.0
+"""The smallest standard deviation of the luma in a grid, in levels from 0 to 255. In a grid with a
+smaller deviation, the noise of JPEG is as large as the content."""
+PANORAMA_SHIFTS = range(3, 12)
+"""The distances in cells by which the second photograph of a panorama may be shifted."""
+PANORAMA_GAIN = 0.1
+"""How much better than unshifted the shifted grids of a panorama must fit, as a correlation."""
+
+NEAR, PART, MIRRORED, BURST = 1, 2, 3, 4
+"""The kinds of links."""
+
+
+class Images(NamedTuple):
+    """Images as arrays.
+
+    `rows`: float16 or float32 [n, d], the results of `unit_rows`. `grids`: float32 [n, 256], the
+    luma of the grids, from 0 to 255; zeros if a grid is not known. `aspects`: float64 [n], the
+    width / height.
+    """
+
+    rows: Floats | NDArray[np.float16]
+    grids: Floats
+    aspects: NDArray[np.float64]
+    shots: Sequence[Shot]
+
+
+class Links(NamedTuple):
+    """Pairs of images that belong together.
+
+    `rows`: int64 [p, 2]. `kinds`: int64 [p], NEAR, PART, MIRRORED or BURST. `cosines`: float32 [p].
+    """
+
+    rows: Ints
+    kinds: Ints
+    cosines: Floats
+
+
+def unit_rows(embeddings: NDArray[np.float16], width: int) -> Floats:
+    """Return unit vectors, float32 [n, width], of embeddings float16 [n, d].
+
+    `width`: the number of columns of the first section. The root of values that cannot be negative
+    shortens their long tail. It does not depend on the library which columns have negative values.
+    """
+    rows = embeddings[:, :width].astype(np.float32)
+    if not (rows < 0).any():
+        np.sqrt(rows, out=rows)
+    length = np.linalg.norm(rows, axis=1, keepdims=True)
+    rows /= np.maximum(length, 1e-6)
+    return rows
+
+
+def find_links(images: Images, pairs: Ints) -> Links:
+    """Return those pairs of rows that belong together. `pairs`: int64 [p, 2], each pair once."""
+    if not len(pairs):
+        return Links(np.empty((0, 2), np.int64), np.empty(0, np.int64), np.empty(0, np.float32))
+    left, right = pairs.T
+    cosine = np.empty(len(pairs), np.float32)
+    for start in range(0, len(pairs), 4096):
+        part = slice(start, start + 4096)
+        first, second = (images.rows[side[part]].astype(np.float32) for side in (left, right))
+        cosine[part] = np.einsum("ij,ij->i", first, second)
+    grids = _centred(images.grids)
+    mirrored = grids.reshape(-1, GRID_SIDE, GRID_SIDE)[:, :, ::-1].reshape(grids.shape)
+    plain = np.einsum("ij,ij->i", grids[left], grids[right])
+    flipped = np.einsum("ij,ij->i", grids[left], mirrored[right])
+    rich = np.asarray(_tones(images.grids) >= MIN_TONES)
+    kinds = np.zeros(len(pairs), np.int64)
+    kinds[(flipped >= EQUAL_GRIDS) & (cosine >= MIRROR_COSINE) & rich[left]] = MIRRORED
+    kinds[(plain >= EQUAL_GRIDS) & (cosine >= MIN_COSINE)] = NEAR
+    kinds[(plain >= MIN_CORRELATION) & (cosine >= EQUAL_COSINE)] = NEAR
+    _find_parts(images, pairs, cosine, kinds, rich)
+    _apply_shots(images, pairs, cosine, plain, kinds, grids)
+    found = kinds > 0
+    return Links(pairs[found], kinds[found], cosine[found])
+
+
+def _find_parts(images: Images, pairs: Ints, cosine: Floats, kinds: Ints, rich: Bools) -> None:
+    """Set the kind of the pairs of which one image shows a part of the other one.
+
+    `rich`: bool [n], whether each image has many tones. It counts for the image that is shown.
+    """
+    floor = np.where(rich[pairs].any(axis=1), min(least for _, least in PARTS), PLAIN_PARTS[1])
+    open_pairs = np.flatnonzero((kinds == 0) & (cosine >= floor))
+    if not len(open_pairs):
+        return
+    near = open_pairs[_nearest(pairs[open_pairs], cosine[open_pairs])]
+    for whole, other in (pairs[near].T, pairs[near, ::-1].T):
+        fit = best_alignments(images.grids, images.aspects, whole, other)
+        for correlation, least in PARTS:
+            kinds[near[rich[whole] & (fit >= correlation) & (cosine[near] >= least)]] = PART
+        correlation, least = PLAIN_PARTS
+        kinds[near[(fit >= correlation) & (cosine[near] >= least)]] = PART
+
+
+def _tones(grids: Floats) -> Floats:
+    """Return the entropy of the luma of each grid in bits, float32 [n]: from 0 to 6."""
+    bins = np.minimum(grids, 255).astype(np.int64) // 4 + 64 * np.arange(len(grids))[:, None]
+    share = np.bincount(bins.ravel(), minlength=64 * len(grids)).reshape(-1, 64) / grids.shape[1]
+    return np.asarray(-(share * np.log2(np.maximum(share, 1e-9))).sum(axis=1), np.float32)
+
+
+def _nearest(pairs: Ints, cosine: Floats) -> Ints:
+    """Return the pairs that are among the MAX_PARTS nearest of one of their two images."""
+    both = np.concatenate([pairs[:, 0], pairs[:, 1]])
+    order = np.lexsort((-np.concatenate([cosine, cosine]), both))
+    first = np.searchsorted(both[order], both[order])
+    few = order[np.arange(len(order)) - first < MAX_PARTS]
+    return np.unique(few % len(pairs))
+
+
+def _apply_shots(
+    images: Images, pairs: Ints, cosine: Floats, plain: Floats, kinds: Ints, grids: Floats
+) -> None:
+    """Set the kind of the pairs of a burst, and clear the kind of those of a series."""
+    for at, (left, right) in enumerate(pairs.tolist()):
+        first, second = images.shots[left], images.shots[right]
+        if not (first.camera and second.camera):
+            continue
+        if are_series(first, second):
+            kinds[at] = 0
+        elif are_burst(first, second) and any(
+            plain[at] >= correlation and cosine[at] >= least for correlation, least in BURSTS
+        ):
+            kinds[at] = 0 if _is_shifted(grids[left], grids[right]) else BURST
+
+
+def _is_shifted(left: Floats, right: Floats) -> bool:
+    """Return whether two grids overlap only in part, like neighbours in a panorama."""
+    first, second = (grid.reshape(GRID_SIDE, GRID_SIDE) for grid in (left, right))
+    unshifted = float(left @ right)
+    best = max(
+        _correlation(one[:, shift:], other[:, :-shift])
+        for shift in PANORAMA_SHIFTS
+        for one, other in (
+            (first, second), (second, first), (first.T, second.T), (second.T, first.T),
+        )
+    )  # fmt: skip
+    return best >= 0.9 and best >= unshifted + PANORAMA_GAIN
+
+
+def _correlation(first: Floats, second: Floats) -> float:
+    first, second = first - first.mean(), second - second.mean()
+    length = float(np.linalg.norm(first) * np.linalg.norm(second))
+    return float((first * second).sum()) / length if length > 1e-3 else 0.0
+
+
+def _centred(grids: Floats) -> Floats:
+    """Return grids centred and of unit length. The row of a flat or unknown grid is zero."""
+    centred = grids - grids.mean(axis=1, keepdims=True)
+    length = np.linalg.norm(centred, axis=1, keepdims=True)
+    clear = length >= MIN_DEVIATION * GRID_SIDE
+    return np.asarray(np.where(clear, centred / np.maximum(length, 1e-6), 0), np.float32)

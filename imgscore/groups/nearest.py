@@ -1,0 +1,106 @@
+"""Find the nearest images of an image without a comparison with all images.
+
+An image is reduced to a sketch, 128 numbers. Some images of the library are pivots. Each image is
+in the cell of its nearest pivot, and the nearest images of an image are searched in the cells of
+its PROBES nearest pivots. The distances of sketches are about those of the vectors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from imgscore.groups.find import Floats, Ints
+
+SKETCH_NUMBERS = 128
+"""The length of a sketch. The error of a cosine is then about 0.04 for similar images."""
+CELL_IMAGES = 200
+"""The mean number of images in a cell when the pivots are chosen."""
+MAX_PIVOTS = 1024
+PROBES = 8
+"""The number of cells that are searched for one image."""
+MIN_COSINE = 0.45
+"""The smallest cosine of two sketches at which two images are compared. It is 0.1 smaller than
+the smallest cosine of similar images, because of the error of the sketches."""
+MAX_NEAREST = 12
+"""The largest number of the nearest images with which an image is compared."""
+ROW_BLOCK = 2048
+"""The number of rows that are compared with a cell at once."""
+
+
+class Frame(NamedTuple):
+    """How images are reduced and sorted into cells.
+
+    `projection`: float32 [d, SKETCH_NUMBERS]. `pivots`: float32 [p, SKETCH_NUMBERS], unit rows.
+    """
+
+    projection: Floats
+    pivots: Floats
+
+    def sketches(self, rows: Floats) -> Floats:
+        """Return the sketches of unit rows float32 [n, d], as unit rows float32 [n, 128]."""
+        sketches = rows @ self.projection
+        sketches /= np.maximum(np.linalg.norm(sketches, axis=1, keepdims=True), 1e-6)
+        return sketches
+
+    def cells(self, sketches: Floats) -> Ints:
+        """Return the nearest pivots of sketches, int64 [n, PROBES], the nearest one first."""
+        probes = min(PROBES, len(self.pivots))
+        cells = np.empty((len(sketches), probes), np.int64)
+        for start in range(0, len(sketches), ROW_BLOCK):
+            near = sketches[start : start + ROW_BLOCK] @ self.pivots.T
+            chosen = np.argpartition(-near, probes - 1, axis=1)[:, :probes]
+            order = np.argsort(-np.take_along_axis(near, chosen, axis=1), axis=1, kind="stable")
+            cells[start : start + ROW_BLOCK] = np.take_along_axis(chosen, order, axis=1)
+        return cells
+
+
+def make_frame(rows: Floats, images: int) -> Frame:
+    """Return a frame for a library. `rows`: some of its unit rows. `images`: how many it has."""
+    generator = np.random.default_rng(0)
+    signs = generator.integers(0, 2, (rows.shape[1], SKETCH_NUMBERS)) * 2 - 1
+    frame = Frame(signs.astype(np.float32), np.empty((0, SKETCH_NUMBERS), np.float32))
+    count = min(max(images // CELL_IMAGES, 1), MAX_PIVOTS, max(len(rows), 1))
+    chosen = np.sort(generator.permutation(len(rows))[:count])
+    pivots = frame.sketches(rows[chosen])
+    if not len(pivots):
+        pivots = np.zeros((1, SKETCH_NUMBERS), np.float32)
+    return frame._replace(pivots=pivots)
+
+
+def nearest_pairs(sketches: Floats, cells: Ints) -> Ints:
+    """Return the pairs of rows that must be compared, int64 [p, 2], the smaller row first."""
+    pairs = [np.empty((0, 2), np.int64)]
+    cosines = [np.empty(0, np.float32)]
+    for found, cosine in _cell_pairs(sketches, cells):
+        pairs.append(found)
+        cosines.append(cosine)
+    both, cosine = np.concatenate(pairs), np.concatenate(cosines)
+    order = np.lexsort((-cosine, both[:, 0]))
+    both = both[order]
+    rank = np.arange(len(both)) - np.searchsorted(both[:, 0], both[:, 0])
+    return np.unique(np.sort(both[rank < MAX_NEAREST], axis=1), axis=0)
+
+
+def _cell_pairs(sketches: Floats, cells: Ints) -> Iterator[tuple[Ints, Floats]]:
+    """Yield (row, row of a near image) with the cosine, cell by cell."""
+    home = cells[:, 0]
+    by_home = np.argsort(home, kind="stable")
+    flat = cells.ravel()
+    by_probe = np.argsort(flat, kind="stable")
+    for cell in np.unique(home):
+        members = by_home[slice(*np.searchsorted(home[by_home], (cell, cell + 1)))]
+        probing = by_probe[slice(*np.searchsorted(flat[by_probe], (cell, cell + 1)))]
+        asking = probing // cells.shape[1]
+        for start in range(0, len(asking), ROW_BLOCK):
+            rows = asking[start : start + ROW_BLOCK]
+            cosine = sketches[rows] @ sketches[members].T
+            cosine[rows[:, None] == members] = -1
+            if len(members) > MAX_NEAREST:
+                least = np.partition(cosine, -MAX_NEAREST, axis=1)[:, -MAX_NEAREST]
+            else:
+                least = np.full(len(rows), MIN_COSINE, np.float32)
+            left, right = np.nonzero(cosine >= np.maximum(least, MIN_COSINE)[:, None])
+            yield np.stack([rows[left], members[right]], axis=1), cosine[left, right]

@@ -1,0 +1,154 @@
+"""The records from which groups are made: links between images, and an index of images.
+
+The index has an entry for each image, under the key of its cell (see `groups/nearest.py`), and one
+under its camera and time, if both are known. It belongs to one embedder. The queue contains the
+images that are not compared yet.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import NamedTuple
+
+import msgspec
+
+from imgscore.store import settings
+from imgscore.store.schema import DIGEST_SIZE, pack
+from imgscore.store.transaction import Txn
+
+MAX_CELL = 2000
+"""The largest number of images of a cell that are read, so that a look-up is bounded."""
+_FRAME, _CELL, _TIME = b"f", b"c", b"t"
+_NUMBER = 8
+
+
+class IndexState(msgspec.Struct, frozen=True):
+    """What the index contains. `images`: the number of images when it was made."""
+
+    embedder: str
+    images: int
+
+
+class Link(msgspec.Struct, array_like=True, frozen=True):
+    """Two images that belong together. `kind`: see `groups/find.py`. `strength`: the cosine."""
+
+    first: bytes
+    second: bytes
+    kind: int
+    strength: float
+
+
+class _Value(msgspec.Struct, array_like=True, frozen=True):
+    kind: int
+    strength: float
+
+
+class Neighbour(NamedTuple):
+    """An image that is linked to another image."""
+
+    digest: bytes
+    kind: int
+    strength: float
+
+
+_value = msgspec.msgpack.Decoder(_Value)
+
+
+def state(txn: Txn) -> IndexState | None:
+    """Return what the index contains. None means that it is not complete."""
+    value = settings.get(txn, "group_index")
+    return None if value is None else msgspec.json.decode(value, type=IndexState)
+
+
+def set_state(txn: Txn, new: IndexState | None) -> None:
+    """Record what the index contains."""
+    value = None if new is None else msgspec.json.encode(new).decode()
+    settings.put(txn, "group_index", value)
+
+
+def enqueue(txn: Txn, digest: bytes) -> None:
+    """Add an image to the queue of the images that are not compared yet."""
+    txn.table("ungrouped").put(digest, b"")
+
+
+def queued(txn: Txn, limit: int) -> list[bytes]:
+    """Return at most `limit` images of the queue."""
+    return list(islice(txn.table("ungrouped").keys(), limit))
+
+
+def queue_length(txn: Txn) -> int:
+    """Return the number of images in the queue."""
+    return len(txn.table("ungrouped"))
+
+
+def dequeue(txn: Txn, digests: Iterable[bytes]) -> None:
+    """Remove images from the queue."""
+    for digest in digests:
+        txn.table("ungrouped").delete(digest)
+
+
+def add(txn: Txn, entries: Iterable[tuple[bytes, bytes]], links: Iterable[Link]) -> None:
+    """Write entries of the index, and links. An entry is a pair (key, value)."""
+    for key, value in entries:
+        txn.table("group_index").put(key, value)
+    for link in links:
+        value = pack(_Value(link.kind, link.strength))
+        txn.table("similar").put(link.first + link.second, value)
+        txn.table("similar").put(link.second + link.first, value)
+
+
+def clear(txn: Txn) -> None:
+    """Delete the index and all links. The groups stay until new ones replace them."""
+    set_state(txn, None)
+    txn.table("group_index").delete_all(b"")
+    txn.table("similar").delete_all(b"")
+
+
+def neighbours(txn: Txn, digest: bytes) -> Iterator[Neighbour]:
+    """Yield the images that are linked to an image."""
+    for key, raw in txn.table("similar").scan(digest):
+        value = _value.decode(raw)
+        yield Neighbour(key[DIGEST_SIZE:], value.kind, value.strength)
+
+
+def frame_entry(value: bytes) -> tuple[bytes, bytes]:
+    """Return the entry that contains the frame of the index."""
+    return _FRAME, value
+
+
+def frame(txn: Txn) -> bytes | None:
+    """Return the frame of the index."""
+    return txn.table("group_index").get(_FRAME)
+
+
+def cell_entry(cell: int, digest: bytes, sketch: bytes) -> tuple[bytes, bytes]:
+    """Return the entry of an image in its cell."""
+    return _CELL + cell.to_bytes(2, "big") + digest, sketch
+
+
+def in_cell(txn: Txn, cell: int) -> Iterator[tuple[bytes, bytes]]:
+    """Yield (digest, sketch) for at most MAX_CELL images of a cell."""
+    entries = txn.table("group_index").scan(_CELL + cell.to_bytes(2, "big"))
+    for key, sketch in islice(entries, MAX_CELL):
+        yield key[-DIGEST_SIZE:], sketch
+
+
+def time_entry(camera: str, seconds: float, digest: bytes) -> tuple[bytes, bytes]:
+    """Return the entry of a photograph under its camera and time."""
+    return _time_key(camera, seconds) + digest, b""
+
+
+def taken_within(txn: Txn, camera: str, seconds: float, distance: float, limit: int) -> list[bytes]:
+    """Return at most `limit` photographs of a camera that were taken within `distance` seconds."""
+    first, last = (_time_key(camera, seconds + by) for by in (-distance, distance + 1))
+    found: list[bytes] = []
+    for key, _ in txn.table("group_index").scan_from(first):
+        if key >= last or len(found) == limit:
+            break
+        found.append(key[-DIGEST_SIZE:])
+    return found
+
+
+def _time_key(camera: str, seconds: float) -> bytes:
+    name = hashlib.blake2b(camera.encode(), digest_size=8).digest()
+    return _TIME + name + max(int(seconds), 0).to_bytes(_NUMBER, "big")

@@ -1,0 +1,103 @@
+"""Which images belong together, by their vectors and grids."""
+
+import numpy as np
+from PIL import Image
+
+from imgscore.groups.find import (
+    BURST,
+    MIRRORED,
+    NEAR,
+    PART,
+    Floats,
+    Images,
+    find_links,
+    unit_rows,
+)  # fmt: skip
+from imgscore.groups.nearest import make_frame, nearest_pairs
+from imgscore.groups.shots import NO_SHOT, Shot
+
+ALL = np.array([[0, 1]], np.int64)
+
+
+def picture(seed: int = 0) -> Image.Image:
+    """A picture of 320 × 320 pixels with many tones."""
+    random = np.random.default_rng(seed)
+    total = np.zeros((320, 320), np.float32)
+    for side, weight in ((3, 70), (8, 40), (20, 15)):
+        noise = Image.fromarray(random.normal(0, weight, (side, side)).astype(np.float32))
+        total += np.asarray(noise.resize((320, 320), Image.Resampling.BICUBIC))
+    return Image.fromarray(np.clip(total + 128, 0, 255).astype(np.uint8))
+
+
+def grid(image: Image.Image) -> Floats:
+    small = image.resize((16, 16), Image.Resampling.BOX)
+    return np.asarray(small, np.float32).reshape(256)
+
+
+def kinds(
+    first: Image.Image, second: Image.Image, cosine: float = 0.9, shots: tuple[Shot, Shot] = (
+        NO_SHOT, NO_SHOT,
+    ),
+) -> list[int]:  # fmt: skip
+    rows = np.array([[1, 0], [cosine, np.sqrt(1 - cosine**2)]], np.float32)
+    aspects = np.array([image.width / image.height for image in (first, second)])
+    images = Images(rows, np.stack([grid(first), grid(second)]), aspects, shots)
+    return find_links(images, ALL).kinds.tolist()
+
+
+def test_find_links_of_changed_copies_finds_their_kind() -> None:
+    image = picture()
+    assert kinds(image, image.resize((90, 90))) == [NEAR]
+    for box in ((0, 0, 270, 270), (50, 40, 320, 310), (20, 60, 280, 300)):
+        assert kinds(image, image.crop(box)) == [PART], box
+        assert kinds(image.crop(box), image) == [PART], box
+    screen = Image.new("L", (360, 640), 20)
+    screen.paste(image, (20, 150))
+    assert kinds(image, screen) == [PART]
+    assert kinds(image, image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)) == [MIRRORED]
+
+
+def test_find_links_of_different_images_finds_none() -> None:
+    assert kinds(picture(1), picture(2), cosine=0.95) == []
+    assert kinds(picture(1), picture(1), cosine=0.3) == []
+    flat = Image.new("L", (320, 320), 255)
+    assert kinds(flat, flat, cosine=1.0) == []
+    assert kinds(flat, picture(1), cosine=0.99) == []
+
+
+def test_find_links_of_photographs_tells_bursts_from_brackets_and_panoramas() -> None:
+    one, other = Shot("C", 10.0, 0.0), Shot("C", 11.0, 0.0)
+    assert kinds(picture(1), picture(2), 0.9, (one, other)) == [BURST]
+    assert kinds(picture(1), picture(2), 0.7, (one, other)) == []
+    bracket = Shot("C", 11.0, 2.0)
+    assert kinds(picture(1), picture(1), 0.99, (one, bracket)) == []
+    wide = picture(3)
+    left, right = wide.crop((0, 0, 220, 320)), wide.crop((100, 0, 320, 320))
+    assert kinds(left, right, 0.9, (one, other)) == []
+
+
+def test_unit_rows_of_any_embeddings_have_unit_length_or_are_zero() -> None:
+    embeddings = np.array([[4, 9, 5], [0, 0, 7]], np.float16)
+    rows = unit_rows(embeddings, 2)
+    assert np.allclose(rows, [[2 / np.sqrt(13), 3 / np.sqrt(13)], [0, 0]])
+
+
+def test_nearest_pairs_of_a_library_contain_the_similar_images() -> None:
+    random = np.random.default_rng(0)
+    centres = random.normal(size=(1500, 64))
+    rows = np.concatenate([centres, centres[:200] + random.normal(0, 0.3, (200, 64))])
+    rows = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    frame = make_frame(rows, len(rows))
+    sketches = frame.sketches(rows)
+    pairs = set(map(tuple, nearest_pairs(sketches, frame.cells(sketches)).tolist()))
+    found = sum((row, 1500 + row) in pairs for row in range(200))
+    assert found >= 195
+    assert all(first < second for first, second in pairs)
+
+
+def test_nearest_pairs_of_few_or_no_images_are_found() -> None:
+    for count in (0, 1, 2):
+        rows = np.eye(max(count, 1), 8, dtype=np.float32)[:count]
+        frame = make_frame(rows, count)
+        sketches = frame.sketches(rows)
+        assert nearest_pairs(sketches, frame.cells(sketches)).shape == (0, 2)
