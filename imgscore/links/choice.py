@@ -79,8 +79,10 @@ class _Choice:
             group = groups.of(self._txn, digest) if per_group else None
             if group is not None:
                 digest = self._of_group(digest, group, per_group, first=not in_group[group.number])
+            if not digest or digest in used:
+                continue
             sighting = self._best_sighting(digest)
-            if sighting is None or digest in used:
+            if sighting is None:
                 continue
             name = self._name_of_raw_and_jpeg(sighting)
             if name in names and suffix(sighting.path) in RAW_SUFFIXES:
