@@ -250,9 +250,11 @@ def _count_dates(row: Response, images: list[bytes]) -> None:
 
 def _dates_warning(row: Response) -> str:
     sampled = row.dates_read < row.images
-    count = f"{'about ' if sampled else ''}{row.without_date:,}"
+    count = f"{row.without_date:,}"
+    if sampled:  # two digits are as exact as the sample
+        count = f"about {float(f'{row.without_date:.1e}'):,.0f}"
     have = "has" if count == "1" else "have"
-    source = f" (estimated from {row.dates_read} images)" if sampled else ""
+    source = f" (estimated from {row.dates_read:,} images)" if sampled else ""
     return (
         f"{count} of {counted(row.images, 'image')} {have} no date in EXIF{source}: the file date, "
         "which imgscore changes, is their only date. imgscore stores it first; to get it back: "
