@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 from imgscore.groups.best import Quality, best_first
+from imgscore.groups.copy_names import original_first
 from imgscore.store import groups, qualities, sightings, traits
 from imgscore.store.groups import MIN_MEMBERS, Group, Kind
 from imgscore.store.transaction import Txn
@@ -14,7 +15,7 @@ from imgscore.watches import within
 
 
 class PresentMember(NamedTuple):
-    """An image of a group. `paths`: the paths at which it is now, sorted; at least one."""
+    """An image of a group. `paths`: the paths at which it is now, the original first."""
 
     digest: bytes
     paths: tuple[bytes, ...]
@@ -63,7 +64,7 @@ def present_group(
             and (folder is None or within(sighting.path, folder))
         ]
         if copies:
-            paths = tuple(sorted(sighting.path for sighting in copies))
+            paths = tuple(sorted((sighting.path for sighting in copies), key=original_first))
             quality = qualities.of(txn, digest) or _unmeasured(txn, digest, copies[0].seen.size)
             members.append(PresentMember(digest, paths, quality))
     if len(members) < MIN_MEMBERS:

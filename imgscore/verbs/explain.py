@@ -12,6 +12,7 @@ from imgscore.heads.results import TraitWeight
 from imgscore.images.traits import Traits
 from imgscore.messages import BaseRequest, PathText, Result, Rows
 from imgscore.verbs.base import Steps, Waiting, absolute_path, display_path
+from imgscore.verbs.group_place import GroupPlace, group_place
 from imgscore.verbs.queries import answer, paths_of
 from imgscore.verbs.score import digest_of, has_calibrated_head, problem
 from imgscore.verbs.tastes import of_file
@@ -78,6 +79,8 @@ class Explained(msgspec.Struct):
     calibrated: bool = True
     """false if the score is no probability: the head learned from comparisons and from too few
     labels, or was made of words; 0.5 is then the middle of your library"""
+    group: GroupPlace | None = None
+    """the place of the file in a group of similar images; null if it is in no group of an inbox"""
 
 
 class Unexplained(msgspec.Struct):
@@ -152,6 +155,7 @@ def _explain(engine: Engine, path: bytes, taste: str, count: int) -> Steps[Respo
             better=_witnesses(engine, taste, explanation.better),
             worse=_witnesses(engine, taste, explanation.worse),
             calibrated=calibrated,
+            group=group_place(engine, path, digest),
         )
     )
 

@@ -166,11 +166,12 @@ class _Files:
         self._with_trash = place is not None and place.role == "trash"
 
     def of(self, txn: Txn, digest: bytes) -> list[Sighting]:
-        """Return the files of an image that count, sorted by path."""
+        """Return the files of an image that count, the original before its copies."""
+        from imgscore.groups.copy_names import original_first
         from imgscore.store import sightings
 
         found = [file for file in sightings.of_digest(txn, digest) if self._counts(file)]
-        return sorted(found, key=lambda file: file.path)
+        return sorted(found, key=lambda file: original_first(file.path))
 
     def _counts(self, file: Sighting) -> bool:
         from imgscore.watches import within

@@ -30,7 +30,15 @@ if TYPE_CHECKING:
     from imgscore.verbs.base import Steps
 
 _NOT_VERBS = frozenset(
-    {"argument_checks", "base", "first_order", "folder_images", "group_labels", "queries"}
+    {
+        "argument_checks",
+        "base",
+        "first_order",
+        "folder_images",
+        "group_labels",
+        "group_place",
+        "queries",
+    }
     | {"ratings", "registry", "tastes"}
 )
 _RESTART = "imgscore stop, then imgscore start"

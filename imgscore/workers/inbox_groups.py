@@ -10,6 +10,7 @@ from collections.abc import Collection, Container, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import NamedTuple
 
+from imgscore.groups.copy_names import original_first
 from imgscore.order.blocks import Block, block_for, blocks_of
 from imgscore.order.entries import NANOSECONDS, Entry
 from imgscore.order.plan import Neighbours
@@ -52,7 +53,9 @@ def blocks_of_inbox(
     done: set[int] = set()
     for digests in chain(stored, copies):
         present = {
-            digest: [index[path] for path in sorted(paths[digest]) if path in index]
+            digest: [
+                index[path] for path in sorted(paths[digest], key=original_first) if path in index
+            ]
             for digest in digests
             if digest in paths
         }
@@ -97,7 +100,9 @@ def best_first(txn: Txn, taste: str, paths: Iterable[bytes]) -> list[bytes]:
         if group is not None:
             ranked = best_images_first(txn, group.members, taste)
             ranks |= {digest: (group.number, rank) for rank, digest in enumerate(ranked)}
-    return sorted(digest_of, key=lambda path: (ranks.get(digest_of[path], (0, 0)), path))
+    return sorted(
+        digest_of, key=lambda path: (ranks.get(digest_of[path], (0, 0)), original_first(path))
+    )
 
 
 def _copied(files: Collection[Sighting]) -> list[bytes]:
@@ -185,7 +190,7 @@ class GroupPositions:
             (member, interval)
             for digest in ranked
             if (interval := self.interval(digest)) is not None
-            for member in sorted(present[digest], key=lambda member: member.path)
+            for member in sorted(present[digest], key=lambda member: original_first(member.path))
         ]
 
     def _files(self, digest: bytes, new: Sighting) -> Iterator[Sighting]:

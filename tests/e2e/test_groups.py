@@ -31,7 +31,7 @@ def test_groups_lists_copies_with_their_facts(inbox: Path) -> None:
     assert imgscore("scan").code == 0
     (row,) = imgscore("groups", "--json").rows
     assert row["kind"] == "copies" and row["why"] == "The bytes of these files are equal."
-    assert row["files"] == [str(inbox / "sub" / "copy\n.png"), str(first)]
+    assert row["files"] == [str(first), str(inbox / "sub" / "copy\n.png")]
     assert [member["path"] for member in row["members"]] == row["files"]
     member = row["members"][1]
     assert member["bytes"] == first.stat().st_size and member["width"] > 0

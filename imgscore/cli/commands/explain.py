@@ -12,6 +12,7 @@ from imgscore.cli.formatting import named
 from imgscore.cli.path_text import short
 from imgscore.cli.terminal_images import ImageRef, images_of
 from imgscore.verbs.explain import Explained, Request, Response, Witness
+from imgscore.verbs.group_place import GroupPlace
 
 
 @app.command(rich_help_panel=Section.ORDER)
@@ -27,7 +28,8 @@ def explain(
 
     The output lists the most similar keep images and the most similar trash images, and the most
     similar images of your comparisons. It also lists the traits of the image that change its score
-    most.
+    most. If the image is in a group of similar images, the output says how the group stands in the
+    order.
     """
     request = Request(text_of(file), taste, count)
 
@@ -53,6 +55,26 @@ def _stars(similar: Witness) -> str:
     return f"{grades.text_of(similar.grade)}  "
 
 
+def _group_lines(group: GroupPlace, score: float) -> list[str]:
+    """Return lines about the group of an image, and its position in the order."""
+    is_best = group.place == 1
+    if group.order == "off":
+        position = "the setting groups is off, so each image stands where its own score puts it"
+    elif group.order == "together":
+        position = "the group stands together, where its best image would stand alone"
+    elif is_best:
+        position = "it stands where its score puts it, and the others come later"
+    elif score >= grades.UNDECIDED:
+        position = "it comes after all images that are more likely keep"
+    else:
+        position = "it stands where its score puts it"
+    best = "the best" if is_best else f"no. {group.place}"
+    lines = [f"{best} of {group.size} images of a group ({group.kind}). {group.why}"]
+    if not is_best:
+        lines.append(f"  The best is {short(group.best)}")
+    return [*lines, f"  In the order, {position}."]
+
+
 def _describe(row: Response) -> str:
     if not isinstance(row, Explained):
         return named(row, "")
@@ -62,6 +84,8 @@ def _describe(row: Response) -> str:
     ]
     if not row.calibrated:
         lines.append("The score is not calibrated: 0.5 is the middle of your library.")
+    if row.group is not None:
+        lines += _group_lines(row.group, row.score)
     sides = [
         ("keeps", row.keeps),
         ("trashes", row.trashes),

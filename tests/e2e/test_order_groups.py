@@ -1,0 +1,74 @@
+"""Groups in the order, with a real daemon: copies, bursts, and the explanation of a place."""
+
+import os
+import shutil
+import signal
+from pathlib import Path
+
+from imgscore import paths
+from imgscore.testing import eventually
+from tests.conftest import put
+from tests.support.commands import Start, imgscore, newest_first
+
+
+def taught(inbox: Path) -> list[Path]:
+    """Put 2 × 8 images into the inbox, of which 2 × 3 are labelled. Return the others."""
+    suns, texts = put(inbox, "sun", 8), put(inbox, "text", 8)
+    for files, folder in ((suns, "keep"), (texts, "trash")):
+        for path in files[:3]:
+            path.rename(inbox / folder / path.name)
+    return suns[3:] + texts[3:]
+
+
+def test_copies_stand_together_and_explain_names_the_place(inbox: Path, start: Start) -> None:
+    files = taught(inbox)
+    daemon = start()
+    daemon.settle()
+    best, *_ = sorted(files)
+    copies = [best.with_name(f"{best.stem} ({number}){best.suffix}") for number in (1, 2)]
+    for path in copies:
+        shutil.copyfile(best, path)
+    daemon.settle()
+    order = newest_first(inbox)
+    at = order.index(best.name)
+    assert order[at : at + 3] == [best.name, *(path.name for path in copies)]
+    row = imgscore("explain", copies[0], "--json").row
+    assert row["group"] == {
+        "kind": "copies",
+        "why": "The bytes of these files are equal.",
+        "place": 2,
+        "size": 3,
+        "best": str(best),
+        "order": "together",
+    }
+    printed = imgscore("explain", copies[0]).out
+    assert "no. 2 of 3 images of a group (copies). The bytes of these files are equal." in printed
+    assert "In the order, the group stands together" in printed
+    assert imgscore("explain", files[-1], "--json").row["group"] is None
+    assert imgscore("order", "--dry-run", "--json").rows == []
+
+
+def test_changed_setting_groups_reorders_at_a_reload(inbox: Path, start: Start) -> None:
+    taught(inbox)
+    daemon = start()
+    daemon.settle()
+    best = newest_first(inbox)[0]
+    copies = [f"Copy of {number} {best}" for number in range(3)]
+    for name in copies:
+        shutil.copyfile(inbox / best, inbox / name)
+    daemon.settle()
+    order = newest_first(inbox)
+    at = order.index(best)
+    assert order[at : at + 4] == [best, *copies], order
+    scored = imgscore("score", *inbox.glob("*.*"), "--json").rows
+    kept = {os.path.basename(row["path"]) for row in scored if row["score"] > 0.6}
+    others = len(kept.difference(copies))
+    assert others > 2
+    config = paths.config_file()
+    config.write_text(
+        config.read_text().replace("[[watch]]", '[[watch]]\ngroups = "best-on-top"', 1)
+    )
+    os.kill(daemon.pid, signal.SIGHUP)
+    eventually(lambda: kept.difference(copies) == set(newest_first(inbox)[:others]))
+    daemon.settle()
+    assert imgscore("order", "--dry-run", "--json").rows == []
