@@ -1,14 +1,15 @@
 """Which image of a group is the best: how often `best_first` ranks two copies of an image right.
 
 `python -m bench.best_of_group CORPUS [--cache FILE]` degrades images of the corpus, measures the
-copies, and prints a table. With --cache, copies that FILE contains are not measured again. With
---fit, it also prints weights that are fitted to one half of the images and judged on the other.
-The head is trained on photographs and paintings (keep) against screenshots (trash).
+copies, and prints a table for photographs, and one for drawings and screenshots. With --cache,
+copies that FILE contains are not measured again. The head is trained on wallpapers (keep) against
+screenshots (trash).
 """
 
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import pickle
 import random
@@ -25,7 +26,6 @@ from PIL import Image
 
 from bench.degradations import degradations, degrade, is_better, name_of
 from imgscore.embedders import lite0, lite0_spec
-from imgscore.groups import best
 from imgscore.groups.best import best_first
 from imgscore.heads.base import Examples
 from imgscore.heads.extras import extras_of
@@ -33,28 +33,35 @@ from imgscore.heads.recipes import recipe
 from imgscore.images.decode import decode
 from imgscore.workers.measure_quality import quality_of
 
+PHOTOGRAPHS = (
+    "mate_nature_", "BytheWater", "ColdRipple", "ColorfulCups", "DarkestHour", "EveningGlow",
+    "FallenLeaf", "Grey", "Kite", "OneStandsOut", "Path", "Volna_contents_images_5120",
+    "summer_1am",
+)  # fmt: skip
+"""parts of the names of the wallpapers of the corpus that are photographs"""
 MIN_PIXELS = 300_000
 """the smallest image that is degraded"""
 BLANK = 4.0
 """the largest standard deviation of luma of an image that shows nothing"""
+CAMERA_QUALITIES = (80, 86, 92, 96)
+"""the qualities of the JPEGs that are degraded, as cameras save them"""
 LABELS = 50
 """the number of images of each kind from which the head learns"""
 
 
 def sources(corpus: Path, count: int) -> list[Path]:
-    """Images of the corpus: first photographs and paintings, then some drawings and screenshots."""
-    wallpapers = [
-        path
-        for path in sorted((corpus / "wallpapers").iterdir())
-        if "screenshot" not in path.name and _size(path) >= MIN_PIXELS
-    ]
-    chance = random.Random(8)
-    chance.shuffle(wallpapers)
-    others = sorted([*(corpus / "screenshots").iterdir(), *(corpus / "stamps").rglob("*.*")])
-    chance.shuffle(others)
-    large = (path for path in others if _size(path) >= MIN_PIXELS // 3)
-    chosen = wallpapers[: count * 4 // 5]
-    return [*chosen, *(path for path, _ in zip(large, range(count - len(chosen)), strict=False))]
+    """The photographs of the corpus, and half as many drawings and screenshots."""
+    large = [path for path in sorted((corpus / "wallpapers").iterdir()) if _size(path) > MIN_PIXELS]
+    photographs = [path for path in large if is_photograph(path.name)][:count]
+    others = [path for path in large if not is_photograph(path.name)]
+    screenshots = sorted((corpus / "screenshots").iterdir())
+    others += [path for path in screenshots if _size(path) > MIN_PIXELS]
+    return photographs + random.Random(8).sample(others, len(photographs) // 2)
+
+
+def is_photograph(name: str) -> bool:
+    """Whether a wallpaper is a photograph."""
+    return any(part in name for part in PHOTOGRAPHS) and "contents_screenshot" not in name
 
 
 def _size(path: Path) -> int:
@@ -81,6 +88,10 @@ def measure(job: tuple[Path, int]) -> tuple[str, list[dict[str, Any]]]:
     image = opened(path, side)
     rows: list[dict[str, Any]] = []
     embedder = lite0.load()
+    if image is not None:
+        file = io.BytesIO()
+        image.save(file, "JPEG", quality=random.Random(path.name).choice(CAMERA_QUALITIES))
+        image = Image.open(file).convert("RGB")
     for seed, how in enumerate(degradations(path.name) if image is not None else ()):
         assert image is not None
         data = degrade(image, how, seed)
@@ -175,62 +186,21 @@ def table(measured: Rows, scores: dict[str, np.ndarray]) -> Iterable[str]:
     yield f"the original is the first of all its copies: {np.mean(firsts):.2f}"
 
 
-def differences(measured: Rows, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """The differences of the facts of all pairs, float [n, k], and the weights of the pairs."""
-    values: list[list[float]] = []
-    kinds: list[str] = []
-    for name in names:
-        rows = measured[name]
-        facts = [[fact(row["quality"]) for _, fact in best.FACTS] for row in rows]
-        for a, b in pairs_of(rows):
-            both = zip(facts[a], facts[b], strict=True)
-            values.append([0.0 if None in (x, y) else x - y for x, y in both])  # type: ignore[operator]
-            kinds.append(name_of(rows[a]["how"], rows[b]["how"]))
-    counts = {kind: kinds.count(kind) for kind in set(kinds)}
-    return np.array(values), np.array([1 / counts[kind] / len(counts) for kind in kinds])
-
-
-def fit(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Weights of the facts by logistic regression, each with the sign that it has in FACTS."""
-    signs = np.sign([weight for weight, _ in best.FACTS])
-    scale = values.std(axis=0) + 1e-9
-    x = values / scale * signs
-    found = np.full(x.shape[1], 0.3)
-    for _ in range(3000):
-        wrong = 1 / (1 + np.exp(x @ found))
-        found = np.maximum(0, found + 2 * (x.T @ (weights * wrong) - 1e-3 * found))
-    fitted: np.ndarray = found / scale * signs
-    return fitted / fitted[0]
-
-
-def fitted_lines(measured: Rows) -> Iterable[str]:
-    """The weights from one half of the images, and the share of right pairs of the other half."""
-    names = sorted(measured)
-    for train, test in ((names[::2], names[1::2]), (names[1::2], names[::2])):
-        weights = fit(*differences(measured, train))
-        values, _ = differences(measured, test)
-        share = np.mean(values @ weights > 0)
-        now = np.mean(values @ np.array([weight for weight, _ in best.FACTS]) > 0)
-        yield f"{np.round(weights, 3).tolist()}: {share:.4f}; the weights in use: {now:.4f}"
-    yield f"all images: {np.round(fit(*differences(measured, names)), 3).tolist()}"
-
-
 def main() -> None:
     """Measure, and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("corpus", type=Path)
     parser.add_argument("--cache", type=Path)
-    parser.add_argument("--images", type=int, default=60)
+    parser.add_argument("--images", type=int, default=100)
     parser.add_argument("--side", type=int, default=1200)
-    parser.add_argument("--fit", action="store_true")
     options = parser.parse_args()
     measured = measure_all(options.corpus, options.cache, options.images, options.side)
-    copies = sum(map(len, measured.values()))
-    print(f"{len(measured)} images, {copies} copies")
-    for line in table(measured, head_scores(options.corpus, measured)):
-        print(line)
-    for line in fitted_lines(measured) if options.fit else ():
-        print(line)
+    scores = head_scores(options.corpus, measured)
+    for title, photographs in (("Photographs", True), ("Drawings and screenshots", False)):
+        rows = {name: of for name, of in measured.items() if is_photograph(name) == photographs}
+        print(f"{title}: {len(rows)} images, {sum(map(len, rows.values()))} copies")
+        for line in table(rows, scores) if rows else ():
+            print(line)
 
 
 if __name__ == "__main__":

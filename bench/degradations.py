@@ -35,6 +35,8 @@ class Degradation(msgspec.Struct, frozen=True, kw_only=True):
     scale: float = 1.0
     enlarged: bool = False
     """whether the copy is enlarged to the former size again"""
+    factor: float = 1.0
+    """the sides of an enlarged copy, in sides of the former size"""
     noise: int = 0
     quality: int = 95
     again: str = ""
@@ -48,12 +50,13 @@ class Degradation(msgspec.Struct, frozen=True, kw_only=True):
             self.motion,
             abs(self.stops),
             1 - self.scale,
+            self.factor - 1,
             self.noise,
             95 - self.quality,
         )
 
 
-KINDS = ("blur", "motion blur", "exposure", "scale", "noise", "quality")
+KINDS = ("blur", "motion blur", "exposure", "scale", "enlarged twofold", "noise", "quality")
 """the names of the losses"""
 
 
@@ -91,6 +94,7 @@ def degradations(seed: str) -> list[Degradation]:
         *(Degradation(scale=scale) for scale in SCALES[1:]),
         *(Degradation(scale=scale, enlarged=True) for scale in SCALES[1:]),
         *(Degradation(stops=stops) for stops in STOPS[1:]),
+        *(Degradation(scale=scale, enlarged=True, factor=2.0) for scale in (1.0, 0.5)),
     ]
     for _ in range(COMBINATIONS):
         made += _combination(chance)
@@ -128,11 +132,12 @@ def degrade(image: Image.Image, how: Degradation, seed: int) -> bytes:
     if how.stops:
         linear = (np.asarray(image, np.float32) / 255) ** 2.2 * 2**how.stops
         image = _from_floats(255 * np.clip(linear, 0, 1) ** (1 / 2.2))
-    if how.scale < 1:
+    if how.scale < 1 or how.enlarged:
         width, height = (max(8, round(side * how.scale)) for side in size)
         image = image.resize((width, height), Image.Resampling.LANCZOS)
         if how.enlarged:
-            image = image.resize(size, Image.Resampling.BICUBIC)
+            wide, high = (round(side * how.factor) for side in size)
+            image = image.resize((wide, high), Image.Resampling.BICUBIC)
     if how.noise:
         pixels = np.asarray(image, np.float32)
         noise = np.random.default_rng(seed).normal(0, how.noise, pixels.shape)

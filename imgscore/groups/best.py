@@ -4,12 +4,15 @@ The score of a head is at chance inside a group, because it is computed from a s
 module compares facts of the full resolution. `images/acuity` measures them.
 """
 
+from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Callable, Sequence
+from itertools import accumulate
 from math import log2
 from statistics import median
 from typing import NamedTuple
 
-VERSION = 1
+VERSION = 2
 """The version of the facts. If it is increased, the images of all groups are measured again."""
 
 
@@ -23,18 +26,18 @@ class Quality(NamedTuple):
     sharpness: float | None = None
     """how much detail a pixel of the sharpest parts has, in bits, without the noise"""
     detail: float | None = None
-    """the detail of the whole image, in bits: an enlarged copy has no more of it than the small
-    image, and a blurred one has less"""
+    """the detail of the whole image, in bits along a side: an enlarged copy has no more of it than
+    the small image, and a blurred one has less"""
     noise: float | None = None
     """the standard deviation of the noise in the flat parts, in levels of luma (0 to 255)"""
-    blocking: float | None = None
-    """how visible the grid of JPEG's blocks is: 0 if it is invisible"""
+    step: float | None = None
+    """the mean step to which the coarsest JPEG compression has rounded, in levels; 1: not found"""
     compression: int | None = None
     """the quality of the JPEG compression, from 1 to 100; None for other formats"""
     highlights: float | None = None
-    """the share of the pixels that are clipped to white, from 0 to 1"""
+    """the share of the image that is clipped to white, from 0 to 1"""
     shadows: float | None = None
-    """the share of the pixels that are clipped to black, from 0 to 1"""
+    """the share of the image that is clipped to black, from 0 to 1"""
 
     @property
     def is_measured(self) -> bool:
@@ -42,41 +45,48 @@ class Quality(NamedTuple):
         return self.detail is not None
 
 
+SIMILAR_DETAIL = 0.8
+"""The share of an image's detail that another image must have, so that it can replace it."""
+_STEP_OF_PERCENT = 0.117
+"""The mean quantisation step of the five measured coefficients that one per cent of the JPEG
+standard's table gives, in levels."""
+
 _Fact = Callable[[Quality], float | None]
-_STANDARD_STEP = 0.576
-"""The mean quantisation step of the luma that one per cent of the JPEG standard's table gives."""
 
 
-def _log(value: float | None, unit: float = 1.0) -> float | None:
-    return None if value is None else log2(1 + value / unit)
+def _log(value: float | None) -> float | None:
+    return None if value is None else log2(1 + value)
 
 
 def _noise(image: Quality) -> float | None:
-    """Return the logarithm of the variance of the noise. A deviation of 2 is just visible."""
-    return None if image.noise is None else _log(image.noise**2, 4.0)
+    return None if image.noise is None else log2(1 + image.noise**2)
 
 
 def _step(image: Quality) -> float | None:
-    """Return the logarithm of the mean quantisation step of a JPEG."""
+    """Return the logarithm of the coarsest step, whether found in the pixels or in the file."""
+    if image.step is None:
+        return None
     quality = image.compression
     if quality is None:
-        return None
+        return log2(max(1.0, image.step))
     percent = 200 - 2 * quality if quality >= 50 else 5000 / max(1, quality)
-    return _log(percent, 1 / _STANDARD_STEP)
+    return log2(max(1.0, image.step, _STEP_OF_PERCENT * percent))
 
 
 FACTS: tuple[tuple[float, _Fact], ...] = (
     (1.0, lambda image: _log(image.detail)),
-    (-0.3, _noise),
-    (-2.8, lambda image: _log(image.blocking)),
-    (-0.3, _step),
-    (-2.5, lambda image: image.highlights),
+    (-0.02, _noise),
+    (-3.5, lambda image: image.highlights),
     (-1.0, lambda image: image.shadows),
-    (0.05, lambda image: _log(image.pixels)),
-    (0.02, lambda image: _log(image.bytes)),
+    (0.02, lambda image: _log(image.pixels)),
+    (0.01, lambda image: _log(image.bytes)),
 )
 """The weight of each fact. The unit of the sum is a doubling of the detail. The weights were fitted
-to degraded copies of real images, and judged on other images (bench/best_of_group.py)."""
+to degraded copies of real images, and judged on other images (bench/RESULTS.md)."""
+STEP_WEIGHT = -0.2
+"""The weight of the excess of the compression's step: how far another image of the group has a
+smaller step. This image must have as many pixels and nearly as much detail. A blurred or scaled
+copy has no traces of compression, but is not better for that."""
 
 
 def best_first(members: Sequence[Quality]) -> list[int]:
@@ -85,10 +95,8 @@ def best_first(members: Sequence[Quality]) -> list[int]:
     A fact that is not measured counts like the median of the fact in the group, so that an image
     is neither better nor worse because it is not measured yet. Equal images keep their sequence.
     """
-    if len(members) < 2:
-        return list(range(len(members)))
     sums = [0.0] * len(members)
-    for weight, fact in FACTS:
+    for weight, fact in FACTS if len(members) > 1 else ():
         values = [fact(member) for member in members]
         if values.count(values[0]) == len(values):
             continue  # The fact is the same for all, or is not measured.
@@ -96,4 +104,32 @@ def best_first(members: Sequence[Quality]) -> list[int]:
         middle = median(known) if len(known) < len(values) else 0.0
         for index, value in enumerate(values):
             sums[index] += weight * (middle if value is None else value)
+    for rivals in _rivals(members):
+        for index, excess in zip(rivals, _excesses(members, rivals), strict=True):
+            sums[index] += STEP_WEIGHT * excess
     return sorted(range(len(members)), key=lambda index: (-sums[index], index))
+
+
+def _rivals(members: Sequence[Quality]) -> list[list[int]]:
+    """Return the indices of the measured images with equal numbers of pixels, most detail first."""
+    found: defaultdict[int | None, list[int]] = defaultdict(list)
+    for index, member in enumerate(members):
+        if member.detail is not None:
+            found[member.pixels].append(index)
+    return [
+        sorted(indices, key=lambda index: -(members[index].detail or 0.0))
+        for indices in found.values()
+        if len(indices) > 1
+    ]
+
+
+def _excesses(members: Sequence[Quality], rivals: Sequence[int]) -> list[float]:
+    """Return how much coarser each step is than that of an image that can replace the image."""
+    values = [_step(members[index]) or 0.0 for index in rivals]
+    if values.count(values[0]) == len(values):
+        return [0.0] * len(values)
+    least = list(accumulate(values, min))
+    losses = [-(members[index].detail or 0.0) for index in rivals]
+    # The images up to this place have enough detail to replace the image.
+    ends = [bisect_left(losses, SIMILAR_DETAIL * loss + 1e-9) for loss in losses]
+    return [value - min(value, least[end - 1]) for value, end in zip(values, ends, strict=True)]

@@ -1,4 +1,4 @@
-"""Measure the technical quality of pixels: detail, noise, the grid of JPEG's blocks, and clipping.
+"""Measure the technical quality of pixels: detail, noise, traces of JPEG compression, and clipping.
 
 The pixels are those of the full resolution. A view of 224 pixels does not show whether an image is
 sharp. If you change a result of this module, increase `groups.best.VERSION`.
@@ -34,15 +34,37 @@ CLIPPED_BLACK, CLIPPED_WHITE = 5, 250
 change the mean of clipped pixels by up to five."""
 CLIPPED_SQUARE = 16
 """The side in pixels of such a square. Blur changes single pixels, but few squares."""
-VISIBLE_VARIANCE = 8.0
+VISIBLE_VARIANCE = 12.0
 """The variance of luma (levels²) that structure needs to be visible as detail: a deviation of 3."""
 NOISE_SHARE = 1.25
 """How often the variance of the noise in a tile is subtracted from the variance of its structure.
 More than once, because the sharpest tiles are those in which chance made the noise large."""
-MAX_STEP = 4
-"""The largest step between two blocks in levels. A larger one is an edge of the image, and counts
-as this value."""
+ROUNDING_SHARE = 0.1
+"""The share of the square of JPEG's steps that counts as noise. Rounding evenly gives 1/12, and the
+blocks add edges."""
+ENLARGED_SHARE = 0.5
+"""The share of the detail at half the size that a pixel has even if the image was only enlarged."""
+MAX_BLOCKS = 6000
+"""The number of JPEG blocks in which the compression is measured. They take 30 ms."""
+MIN_BLOCKS = 24
+"""The number of blocks that must contain a coefficient, or chance could make a pattern."""
+MAX_STEP = 63
+"""The largest step that is searched for, in levels. A JPEG with the quality 20 has such steps."""
+REGULAR = 0.5
+"""How regular coefficients must be: 1 if all are multiples of the step, 0 for any other numbers."""
 _BLOCK = 8
+_COEFFICIENTS = ((0, 1), (1, 0), (1, 1), (0, 2), (2, 0))
+"""The coefficients of a block that are large in most images."""
+_COSINES = np.array(
+    [
+        [
+            np.sqrt((2 if wave else 1) / _BLOCK) * np.cos((2 * place + 1) * wave * np.pi / 16)
+            for place in range(_BLOCK)
+        ]
+        for wave in range(3)
+    ],
+    np.float32,
+)
 
 
 class Acuity(NamedTuple):
@@ -51,13 +73,13 @@ class Acuity(NamedTuple):
     sharpness: float
     detail: float
     noise: float
-    blocking: float
+    step: float
     highlights: float
     shadows: float
 
 
-class _Level(NamedTuple):
-    """The tiles of one level, each float32 [n].
+class _Tiles(NamedTuple):
+    """The tiles of an image, each float32 [n].
 
     `across`, `down`: the mean square of the second difference along the rows and the columns.
     `both`: the same along rows, then columns. An edge has little of it, but noise has much.
@@ -77,37 +99,58 @@ def measure(pixels: NDArray[np.uint8]) -> Acuity:
     image = Image.fromarray(pixels)
     highlights, shadows = _clipped(image)
     luma = image.convert("L")
-    grey = np.asarray(luma)
-    blocking = (_grid(grey) + _grid(grey.T)) / 2
-    detail = noise = sharpness = 0.0
-    for number in range(MAX_LEVELS):
-        if min(luma.size) < MIN_SIDE:
-            break
-        level = _tiles(np.asarray(luma))
-        bits, variance = _bits(level)
-        detail += bits * luma.width * luma.height
-        if number == 0:
-            sharpness, noise = bits, variance**0.5
+    step = _step(np.asarray(luma))
+    found = levels(luma, step)
+    following = [*(level.bits for level in found[1:]), 0.0]
+    detail = sum(
+        max(0.0, level.bits - ENLARGED_SHARE * half) * level.pixels**0.5
+        for level, half in zip(found, following, strict=False)
+    )
+    sharpness, noise = (found[0].bits, found[0].variance ** 0.5) if found else (0.0, 0.0)
+    return Acuity(sharpness, detail, noise, step, highlights, shadows)
+
+
+class Level(NamedTuple):
+    """An image at one size: the number of pixels, and what `_bits` returns."""
+
+    pixels: int
+    bits: float
+    variance: float
+
+
+def levels(luma: Image.Image, step: float) -> list[Level]:
+    """Measure a grey image at its full size, and then at half the sides again and again.
+
+    `step`: the step of its compression. Its noise is fine, so that each halving removes most of it.
+    """
+    rounding = ROUNDING_SHARE * (step**2 - 1)
+    found: list[Level] = []
+    while len(found) < MAX_LEVELS and min(luma.size) >= MIN_SIDE:
+        tiles = _tiles(np.asarray(luma))
+        found.append(Level(luma.width * luma.height, *_bits(tiles, rounding / 4 ** len(found))))
         luma = luma.reduce(2)
-    return Acuity(sharpness, detail, noise, blocking, highlights, shadows)
+    return found
 
 
-def _bits(level: _Level) -> tuple[float, float]:
+def _bits(tiles: _Tiles, rounding: float) -> tuple[float, float]:
     """Return the bits of detail of a pixel in the sharpest tiles, and the variance of the noise.
 
-    White noise of the variance v has the energy 36 v along both directions and 6 v along one. The
-    number of bits follows from the ratio of structure and noise (Shannon).
+    `rounding`: the variance that the compression adds.
+
+    White noise of the variance v has the energy 36 v along both directions and 6 v along one.
+    Noise that was compressed or scaled is not white, and is found in the flattest tiles. The number
+    of bits follows from the ratio of structure and noise (Shannon).
     """
-    variance = float(np.percentile(level.both, FLAT_PERCENTILE)) / 36
-    local = level.both * np.float32(NOISE_SHARE / 36)
+    local = tiles.both * np.float32(NOISE_SHARE / 36)
     bits = 0.0
-    for energies in (level.across, level.down):
-        structure = max(0.0, float(np.percentile(energies / 6 - local, SHARP_PERCENTILE)))
-        bits += np.log2(1 + structure / (variance + VISIBLE_VARIANCE)) / 4
-    return float(bits), variance
+    for energies in (tiles.across / 6, tiles.down / 6):
+        flat = float(np.percentile(energies, FLAT_PERCENTILE))
+        structure = max(0.0, float(np.percentile(energies - local, SHARP_PERCENTILE)) - flat)
+        bits += np.log2(1 + structure / (flat + rounding + VISIBLE_VARIANCE)) / 4
+    return float(bits), float(np.percentile(tiles.both, FLAT_PERCENTILE)) / 36
 
 
-def _tiles(grey: NDArray[np.uint8]) -> _Level:
+def _tiles(grey: NDArray[np.uint8]) -> _Tiles:
     """Return the energies of the tiles of a grey image, uint8 [h, w], without clipped tiles."""
     height, width = grey.shape
     rows = max(1, (height - 2) // TILE_PIXELS)
@@ -121,7 +164,7 @@ def _tiles(grey: NDArray[np.uint8]) -> _Level:
     usable = (mean > BLACK) & (mean < WHITE)
     if not usable.any():
         usable[:] = True
-    return _Level(across[usable], down[usable], both[usable])
+    return _Tiles(across[usable], down[usable], both[usable])
 
 
 def _band(
@@ -147,29 +190,39 @@ def _band(
     return energy(across[1:-1]), energy(down), energy(both), mean(luma)
 
 
-def _grid(grey: NDArray[np.uint8]) -> float:
-    """Return how much larger the steps between the blocks of JPEG are than the steps beside them.
+def _step(grey: NDArray[np.uint8]) -> float:
+    """Return the mean step to whose multiples JPEG has rounded coefficients; 1 if there is none.
 
-    The result is a mean in levels. Only the steps along the rows are compared. A step is the mean
-    of 8 rows, so that noise cancels out, and is limited, so that one edge has little weight.
+    The coarsest compression leaves its pattern in the pixels, also after a second compression and
+    in a lossless copy. Scaling and blur destroy it, together with detail.
     """
-    rows, columns = (side // _BLOCK * _BLOCK for side in grey.shape)
-    columns -= _BLOCK
-    if columns < _BLOCK or not rows:
-        return 0.0
-    total = 0.0
-    for first in range(0, rows, BAND_TILES * TILE_PIXELS):
-        band = grey[first : min(rows, first + BAND_TILES * TILE_PIXELS)]
-        # The pixels beside the edges of the blocks: two on each side.
-        near = [
-            band[:, offset : offset + columns : _BLOCK].astype(np.int16) for offset in range(6, 10)
-        ]
-        steps = [np.abs(near[place + 1] - near[place]) for place in range(3)]
-        extra = 2 * steps[1] - steps[0] - steps[2]
-        means = extra.reshape(-1, _BLOCK, extra.shape[1]).mean(axis=1, dtype=np.float32) / 2
-        total += float(np.clip(means, -MAX_STEP, MAX_STEP).sum())
-    blocks: int = (rows // _BLOCK) * (columns // _BLOCK)
-    return max(0.0, total / blocks)
+    rows, columns = (side // _BLOCK for side in grey.shape)
+    if rows * columns < MIN_BLOCKS:
+        return 1.0
+    cut = grey[: rows * _BLOCK, : columns * _BLOCK].reshape(rows, _BLOCK, columns, _BLOCK)
+    numbers = np.arange(0, rows * columns, max(1, rows * columns // MAX_BLOCKS))
+    blocks = cut[numbers // columns, :, numbers % columns]
+    low, high = blocks.min(axis=(1, 2)), blocks.max(axis=(1, 2))
+    # Clipping changes the coefficients of a block, and a block of one colour has none.
+    blocks = blocks[(low > 0) & (high < 255) & (low < high)].astype(np.float32)
+    found = [
+        _step_of(np.einsum("nij,i,j->n", blocks, _COSINES[down], _COSINES[across]))
+        for down, across in _COEFFICIENTS
+    ]
+    return sum(found) / len(found)
+
+
+def _step_of(coefficients: NDArray[np.float32]) -> float:
+    """Return the largest step of which most of these coefficients are multiples."""
+    sizes = np.sort(np.abs(coefficients))
+    for step in range(MAX_STEP, 1, -1):
+        # Smaller coefficients are rounded to zero, which is a multiple of every step.
+        counted = sizes[np.searchsorted(sizes, 0.6 * step) :]
+        if len(counted) < MIN_BLOCKS:
+            continue
+        if float(np.cos(counted * np.float32(2 * np.pi / step)).mean()) > REGULAR:
+            return float(step)
+    return 1.0
 
 
 def _clipped(image: Image.Image) -> tuple[float, float]:

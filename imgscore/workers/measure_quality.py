@@ -55,7 +55,7 @@ def quality_of(data: bytes) -> Quality:
         sharpness=measured.sharpness,
         detail=measured.detail,
         noise=measured.noise,
-        blocking=measured.blocking,
+        step=measured.step,
         compression=jpeg.quality(data) if picture.traits.format == "JPEG" else None,
         highlights=measured.highlights,
         shadows=measured.shadows,

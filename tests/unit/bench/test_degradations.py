@@ -39,9 +39,7 @@ def test_degradations_of_a_seed_begin_with_the_original_and_are_the_same_again()
 @pytest.mark.parametrize("how", degradations("c")[:40], ids=str)
 def test_degrade_makes_an_image_of_the_expected_size(how: Degradation) -> None:
     with Image.open(io.BytesIO(degrade(IMAGE, how, 1))) as copy:
-        small = how.scale < 1 and not how.enlarged
-        assert copy.size == (
-            (round(120 * how.scale), round(80 * how.scale)) if small else (120, 80)
-        )
+        factor = how.factor if how.enlarged else how.scale
+        assert copy.size == (round(120 * factor), round(80 * factor))
         changed = np.asarray(copy.convert("L").resize(IMAGE.size), float)
     assert changed.std() > 0 and copy.format == (how.again or "JPEG")

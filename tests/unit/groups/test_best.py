@@ -9,9 +9,9 @@ SHARP = Quality(
     pixels=12_000_000,
     bytes=4_000_000,
     sharpness=2.0,
-    detail=2e7,
+    detail=2e4,
     noise=1.0,
-    blocking=0.0,
+    step=2.0,
     compression=92,
     highlights=0.0,
     shadows=0.0,
@@ -24,7 +24,7 @@ qualities = st.builds(
     sharpness=st.none() | st.floats(0, 10),
     detail=st.none() | st.floats(0, 1e10),
     noise=st.none() | st.floats(0, 255),
-    blocking=shares,
+    step=st.none() | st.floats(1, 63),
     compression=st.none() | st.integers(1, 100),
     highlights=shares,
     shadows=shares,
@@ -41,16 +41,33 @@ def test_best_first_of_equal_images_keeps_their_sequence() -> None:
 
 
 def test_best_first_with_a_blurred_image_puts_it_last() -> None:
-    assert best_first([SHARP._replace(detail=8e6, sharpness=0.8, bytes=2_000_000), SHARP]) == [1, 0]
+    assert best_first([SHARP._replace(detail=8e3, sharpness=0.8, bytes=2_000_000), SHARP]) == [1, 0]
 
 
 def test_best_first_with_a_noisy_image_puts_it_last_though_its_file_is_larger() -> None:
-    assert best_first([SHARP._replace(noise=12.0, detail=1.2e7, bytes=9_000_000), SHARP]) == [1, 0]
+    assert best_first([SHARP._replace(noise=12.0, detail=1.5e4, bytes=9_000_000), SHARP]) == [1, 0]
 
 
 def test_best_first_with_an_enlarged_copy_puts_it_last() -> None:
-    enlarged = SHARP._replace(pixels=48_000_000, bytes=9_000_000, sharpness=0.2, detail=1.1e7)
+    enlarged = SHARP._replace(pixels=48_000_000, bytes=9_000_000, sharpness=0.2, detail=1.6e4)
     assert best_first([enlarged, SHARP]) == [1, 0]
+
+
+def test_best_first_with_a_compressed_copy_puts_it_last_though_it_was_saved_again_well() -> None:
+    saved_again = SHARP._replace(step=20.0, detail=2.1e4, compression=95, bytes=9_000_000)
+    assert best_first([saved_again, SHARP]) == [1, 0]
+    assert best_first([SHARP._replace(compression=30), SHARP]) == [1, 0]
+
+
+def test_best_first_with_a_scaled_or_blurred_copy_does_not_prefer_its_clean_pixels() -> None:
+    original = SHARP._replace(noise=4.0, step=6.0)
+    small = SHARP._replace(pixels=3_000_000, detail=1.2e4, noise=1.0, step=1.0, compression=None)
+    blurred = SHARP._replace(detail=1.2e4, noise=0.5, step=1.0, compression=None)
+    assert best_first([small, blurred, original])[0] == 2
+
+
+def test_best_first_with_clipped_highlights_puts_the_image_last() -> None:
+    assert best_first([SHARP._replace(highlights=0.3, bytes=5_000_000), SHARP]) == [1, 0]
 
 
 def test_best_first_before_the_measurement_prefers_more_pixels_then_bytes() -> None:
@@ -61,7 +78,7 @@ def test_best_first_before_the_measurement_prefers_more_pixels_then_bytes() -> N
 
 def test_best_first_puts_an_unmeasured_image_between_a_sharp_and_a_blurred_one() -> None:
     unmeasured = Quality(pixels=SHARP.pixels, bytes=SHARP.bytes)
-    blurred = SHARP._replace(detail=4e6, sharpness=0.4)
+    blurred = SHARP._replace(detail=4e3, sharpness=0.4)
     assert best_first([blurred, unmeasured, SHARP]) == [2, 1, 0]
 
 

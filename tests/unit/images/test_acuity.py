@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
+from PIL.JpegImagePlugin import JpegImageFile
 
 from imgscore.images import jpeg
 from imgscore.images.acuity import Acuity, measure
@@ -29,16 +30,27 @@ def picture() -> Image.Image:
     return Image.fromarray(np.clip(pixels, 20, 235).astype(np.uint8)).convert("RGB")
 
 
+def photograph() -> Image.Image:
+    """Clouds with structure of all sizes, as a photograph has."""
+    chance = np.random.default_rng(7)
+    waves = np.fft.rfftfreq(640), np.fft.fftfreq(480)[:, None]
+    size = np.hypot(*waves) + 1 / 640
+    cloud = np.fft.irfft2(np.fft.rfft2(chance.normal(size=(480, 640))) / size**1.2, (480, 640))
+    pixels = 128 + 40 * cloud / cloud.std()
+    return Image.fromarray(np.clip(pixels, 5, 250).astype(np.uint8)).convert("RGB")
+
+
 def noisy(image: Image.Image, deviation: float) -> Image.Image:
     """The image with the same noise in all channels, so that the luma has this deviation."""
     noise = np.random.default_rng(6).normal(0, deviation, (image.height, image.width, 1))
     return Image.fromarray(np.clip(np.asarray(image) + noise + 0.5, 0, 255).astype(np.uint8))
 
 
-def compressed(image: Image.Image, quality: int) -> Image.Image:
+def compressed(image: Image.Image, quality: int) -> JpegImageFile:
     file = io.BytesIO()
     image.save(file, "JPEG", quality=quality)
-    return Image.open(file)
+    file.seek(0)
+    return JpegImageFile(file)
 
 
 def measured(image: Image.Image) -> Acuity:
@@ -81,11 +93,22 @@ def test_measure_of_an_enlarged_copy_finds_less_detail_than_the_original(factor:
     assert measured(small).detail < 0.8 * measured(whole).detail
 
 
-def test_measure_of_compressed_copies_finds_the_blocks_also_in_a_lossless_copy() -> None:
-    copies = [compressed(picture(), quality) for quality in (95, 75, 50, 30, 10)]
-    blocking = [measured(copy).blocking for copy in copies]
-    assert blocking[1:] == sorted(blocking[1:])
-    assert measured(picture()).blocking < 0.1 < blocking[2]
+@pytest.mark.parametrize("quality", [30, 60, 75])
+@pytest.mark.parametrize("again", ["no", "PNG", "JPEG"])
+def test_measure_of_a_compressed_copy_finds_the_steps_also_if_it_was_saved_again(
+    quality: int, again: str
+) -> None:
+    copy = compressed(photograph(), quality)
+    table = copy.quantization[0]
+    expected = np.mean([table[place] for place in (1, 8, 9, 2, 16)])
+    result = measured(compressed(copy.convert("RGB"), 92) if again == "JPEG" else copy)
+    assert result.step == pytest.approx(expected, rel=0.3)
+
+
+def test_measure_of_an_image_without_compression_finds_no_steps() -> None:
+    assert measured(photograph()).step == 1
+    small = compressed(photograph(), 30).convert("RGB").resize((300, 200))
+    assert measured(small).step == 1
 
 
 def test_measure_of_a_clipped_image_counts_the_clipped_pixels() -> None:
