@@ -15,6 +15,7 @@ from imgscore.cli import lifecycle
 from imgscore.cli.formatting import remarks
 from imgscore.cli.output import duration, print_note, wrapped
 from imgscore.cli.path_text import short, shortened
+from imgscore.engine.log_text import counted
 from imgscore.errors import ImgscoreError
 from imgscore.reconcile.walk import ImageFile, walk
 from imgscore.verbs.first_order import next_steps, ordered_inbox
@@ -31,6 +32,9 @@ SCAN_SECONDS = 5.0
 an inbox with images seems to be empty."""
 PLAIN_SECONDS = 10.0
 """Seconds between two lines about the same work on a terminal that cannot show a block in place."""
+QUIET_SECONDS = 5.0
+"""Seconds without a newly read image after which the view of an inbox in order ends. The pending
+items are then measurements for groups, which may take minutes."""
 USEFUL_LABELS = 30
 """The number of labels from which on the order is useful: see docs/figures.md."""
 
@@ -80,6 +84,8 @@ def follow_first_order(status: Response) -> None:
         typer.echo(f"the daemon does not answer any more; see: {command()} status")
     elif inbox := ordered_inbox(row):
         typer.echo(f"in order now; sort by date, newest first: {short(inbox)}")
+        if row.pending:
+            typer.echo(f"  in the background: {counted(row.pending, 'item')} left")
         _print_labels(row)
 
 
@@ -103,7 +109,8 @@ def _is_unlisted(status: Response) -> bool:
 
 
 def _statuses(first: Response) -> Iterator[tuple[Response | None, Pace]]:
-    """Yield the status and its Pace until no step is left. Then yield the last status.
+    """Yield the status and its Pace until no step is left, or until an inbox is in order and no
+    more images are read. Then yield the last status.
 
     It is None if no daemon answers any more.
     """
@@ -111,8 +118,14 @@ def _statuses(first: Response) -> Iterator[tuple[Response | None, Pace]]:
 
     pace = Pace()
     row: Response | None = first
+    read, read_at = first.looked, time.monotonic()
     while row is not None and next_steps(row):
-        pace.add(row, time.monotonic())
+        now = time.monotonic()
+        pace.add(row, now)
+        if row.looked != read or ordered_inbox(row) is None:
+            read, read_at = row.looked, now
+        if now - read_at >= QUIET_SECONDS:
+            break
         yield row, pace
         time.sleep(SECONDS)
         row = _status()
@@ -150,7 +163,7 @@ def _block(row: Response, pace: Pace) -> list[str]:
 def _with_time_left(steps: list[str], pace: Pace) -> list[str]:
     """Return the steps, with the estimated time until all images are read."""
     first, *others = steps
-    if first.startswith("reading") and (seconds := pace.seconds_left):
+    if first.startswith(("reading", "in order")) and (seconds := pace.seconds_left):
         first = f"{first}, about {duration(seconds)}"
     return [first, *others]
 

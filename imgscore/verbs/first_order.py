@@ -16,7 +16,8 @@ MAX_NAME = 14
 
 
 MAX_ORDER_ITEMS = 10
-"""The largest number of pending items that are probably orders. More items are images to read."""
+"""The largest number of pending items that are probably orders. More items are images to read or
+to measure for groups."""
 
 
 def what_to_do(watch: WatchStatus) -> str | None:
@@ -66,7 +67,7 @@ def next_steps(status: Response) -> list[str]:
     if status.waiting:
         steps.append(f"waiting: {status.waiting}; to process the files now: imgscore scan")
     elif learned:
-        work = "ordering" if status.pending <= MAX_ORDER_ITEMS else "reading images and ordering"
+        work = "ordering" if status.pending <= MAX_ORDER_ITEMS else "in order so far"
         steps.append(f"{work}: {counted(status.pending, 'item')} left")
     elif status.pending and known and todo is None:
         steps.append(f"reading images and learning: {counted(status.pending, 'item')} left")

@@ -92,7 +92,7 @@ def test_next_steps_lead_from_reading_to_the_first_order() -> None:
         ),
         (
             make_status(watches=[make_watch(files=20, head="1")], pending=900),
-            ["reading images and ordering: 900 items left"],
+            ["in order so far: 900 items left"],
         ),
         (
             make_status(watches=[make_watch(files=20, head="1")], pending=1),
