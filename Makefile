@@ -32,7 +32,7 @@ lint: .venv/installed-dev
 	$(BIN)/lint-imports
 
 # Check the types of the page's scripts, and lint them. Needs Node 20.19 or newer, with npm.
-lint-page: tools/js/node_modules/.package-lock.json
+lint-page: tools/js/node_modules/.installed
 	tools/js/node_modules/.bin/tsc --project tools/js
 	tools/js/node_modules/.bin/eslint --config tools/js/eslint.config.js imgscore/report
 
@@ -117,7 +117,7 @@ bench-check: .venv/installed-dev
 container:
 	$(ENGINE) build $(if $(filter podman,$(ENGINE)),--format docker) --file packaging/container/Containerfile --tag imgscore $(if $(BASE),--build-arg BASE=$(BASE)) .
 
-tools/js/node_modules/.package-lock.json: tools/js/package-lock.json
+tools/js/node_modules/.installed: tools/js/package-lock.json
 	cd tools/js && npm ci --silent
 	@touch $@
 

@@ -233,6 +233,9 @@ class Proposal {
     this.elements ??= this.images.map((image) => {
       const thumbnail = make("img", { src: thumbnailOf(image), alt: "", draggable: "false" });
       const original = make("img", { alt: "", draggable: "false" });
+      for (const picture of image.width ? [thumbnail, original] : []) { // never larger than its pixels
+        Object.assign(picture.style, { maxWidth: `${image.width}px`, maxHeight: `${image.height}px` });
+      }
       original.addEventListener("load", () => thumbnail.replaceWith(original));
       thumbnail.addEventListener("error", () => thumbnail.classList.add("missing"));
       original.src = originalOf(image);

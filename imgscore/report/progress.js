@@ -2,8 +2,8 @@
 
 import { images, page } from "./data.js";
 
-// From this number of labels on, the order is useful: see the README.
-const USEFUL = 30;
+// From these numbers of labels on, the order is useful, and good: see the README.
+const USEFUL = 30, GOOD = 300;
 
 let now = 0;
 
@@ -21,7 +21,9 @@ function goalText() {
   const { labels } = page;
   if (!page.head && page.unlearned) return page.unlearned;
   if (labels < USEFUL) return `${USEFUL - labels} more make the order useful`;
-  if (page.doubled === null) return "";
+  if (page.doubled === null) {
+    return labels < GOOD ? `${GOOD - labels} more make it good; those in the tab Next help most` : "";
+  }
   return `twice as many would put about ${percent(page.doubled)} of the pairs in the right order`;
 }
 

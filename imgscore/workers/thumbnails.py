@@ -20,11 +20,13 @@ if TYPE_CHECKING:
     from imgscore.workers.context import Context
     from imgscore.workers.messages import MakeThumbnail
 
-SIDE = 360
-"""The length in pixels of the longer side of a thumbnail. The page shows 180 CSS pixels, and a
-high-resolution screen has 2 pixels for each CSS pixel."""
+SIDE = 512
+"""The length in pixels of the longer side of a thumbnail. The page shows 255 CSS pixels of a photo
+of 3:2, and a high-resolution screen has 2 pixels for each CSS pixel. 512 pixels need 8.2 kB, 360
+need 5.1 kB (15 photos)."""
 QUALITY = 72
-"""The quality of the thumbnails, on WebP's scale of 0 to 100."""
+"""The quality of the thumbnails, on WebP's scale of 0 to 100. At an equal likeness (SSIM .976),
+AVIF saves 19 % of the bytes but takes twice the CPU time, and not every Pillow can write it."""
 
 
 def make_thumbnail(context: Context, task: MakeThumbnail) -> ThumbnailMade | Unstable | Unreadable:
