@@ -46,19 +46,32 @@ class QualityMeasurer(Stage[MeasureQuality]):
         self._out: set[bytes] = set()
         self._results: list[tuple[bytes, QualityRecord]] = []
         self._results_since = 0.0
+        self._measured = 0
+        """the number of images that were measured since the last line in the log"""
 
     # ---- which images
 
     def receive(self, effects: Effects) -> None:
         """Measure the images of new groups, and new files of images that are in a group."""
-        self._add(effects.regrouped)
+        self._add(self._lacking(effects.regrouped))
         paths = [path for files in effects.new_files.values() for path in files]
         if paths and len(paths) <= MAX_QUEUE:
             with self.ctx.store.read() as txn:
                 seen = (sightings.find(txn, path) for path in paths)
-                self._add({file.digest for file in seen if file is not None})
+                digests = {file.digest for file in seen if file is not None}
+            self._add(self._lacking(digests))
         elif paths:
             self._scan_from = b""
+
+    def _lacking(self, digests: set[bytes]) -> set[bytes]:
+        """Return those of a few images that are in a group and lack a quality.
+
+        Of many images, return all. They are compared with the store later, in batches.
+        """
+        if not digests or len(digests) > CHECK_BATCH:
+            return digests
+        with self.ctx.store.read() as txn:
+            return {d for d in digests if groups.contains(txn, d) and _lacks_quality(txn, d)}
 
     def _add(self, digests: set[bytes]) -> None:
         if len(self._queue) + len(digests) > MAX_QUEUE:
@@ -188,7 +201,10 @@ class QualityMeasurer(Stage[MeasureQuality]):
         self.ctx.store.commit(store)
         self._results = []
         self.ctx.changed()
-        logger.info("measured the quality of %s", counted(len(batch), "image"))
+        self._measured += len(batch)
+        if not self.pending:
+            logger.info("measured the quality of %s", counted(self._measured, "image"))
+            self._measured = 0
         return Effects(regrouped={digest for digest, _ in batch})
 
 

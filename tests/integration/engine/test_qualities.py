@@ -110,6 +110,25 @@ def test_stage_after_a_restart_measures_what_is_missing(
     assert all(other is not None and other.is_measured and other != kept for other in others)
 
 
+def test_stage_counts_an_image_as_pending_until_it_is_measured(
+    store: Store, inbox: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stage, "BATCH", 1)
+    digests = save(inbox, [0, 1, 2, 3])
+    with engine_of(store, inbox) as engine:
+        scan(engine)
+        with store.write() as txn:
+            groups.clear(txn)
+            for digest in digests:
+                txn.table("qualities").delete(digest)
+        group(engine, digests)
+        seen = [engine.quality_measurer.pending]
+        while engine.quality_measurer.pending:
+            engine.step(0.05)
+            seen.append(engine.quality_measurer.pending)
+    assert seen[0] == 4 and seen == sorted(seen, reverse=True)
+
+
 def test_stage_during_a_pause_and_on_battery_waits(store: Store, inbox: Path) -> None:
     digests = save(inbox, [0, 1])
     with engine_of(store, inbox) as engine:
