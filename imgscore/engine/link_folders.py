@@ -15,6 +15,7 @@ from imgscore.engine.log_text import counted, short_path
 from imgscore.engine.stage import Conditions, Effects, Stage
 from imgscore.links.place import is_watched
 from imgscore.links.settings import LinkFolder
+from imgscore.watches import Watch
 from imgscore.workers.link_messages import LinksRefreshed, RefreshLinks
 from imgscore.workers.messages import Answer, Crashed, Refused
 
@@ -67,6 +68,12 @@ class LinkFolders(Stage[RefreshLinks]):
     def __init__(self, ctx: EngineContext, folders: Iterable[LinkFolder]) -> None:
         self.ctx = ctx
         self.states = [FolderState(links) for links in folders]
+        for state in self.states:
+            if not self._watches_of(state.links):
+                folder, taste = os.fsdecode(state.links.folder), state.links.taste
+                why = f"{folder}: no watched folder has the taste {taste!r}, so the links stay"
+                remedy = f"give another taste: imgscore links '{folder}' --watch --taste NAME"
+                self._report(state, f"{why}; {remedy}")
 
     def refresh_all(self) -> None:
         """Let all folders be updated, because labels may have changed while no daemon ran."""
@@ -94,13 +101,18 @@ class LinkFolders(Stage[RefreshLinks]):
     def _may_begin(self, state: FolderState) -> bool:
         """Return whether a folder is due, and all watched folders of its taste exist.
 
-        If one is missing, for example because a disk is not mounted, its links stay.
+        If one is missing, for example because a disk is not mounted, its links stay. They also stay
+        if no folder with this taste is watched.
         """
-        return state.due and all(
-            self.ctx.is_online(watch.inbox)
-            for watch in self.ctx.watches.all
-            if watch.taste == state.links.taste
+        watches = self._watches_of(state.links)
+        return (
+            state.due
+            and bool(watches)
+            and all(self.ctx.is_online(watch.inbox) for watch in watches)
         )
+
+    def _watches_of(self, links: LinkFolder) -> list[Watch]:
+        return [watch for watch in self.ctx.watches.all if watch.taste == links.taste]
 
     def next_time(self, conditions: Conditions) -> float | None:
         """Return the time of the next update, or None if nothing is due."""
@@ -130,7 +142,7 @@ class LinkFolders(Stage[RefreshLinks]):
             return
 
     def _task(self, links: LinkFolder) -> RefreshLinks:
-        watches = [watch for watch in self.ctx.watches.all if watch.taste == links.taste]
+        watches = self._watches_of(links)
         return RefreshLinks(links, watches, is_watched(links.folder, self.ctx.watches))
 
     def take(self, task: RefreshLinks, answer: Answer) -> None:

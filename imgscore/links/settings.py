@@ -35,7 +35,7 @@ class LinkFolder(msgspec.Struct, frozen=True):
 def folders_of(config: Config, watches: Watches) -> tuple[LinkFolder, ...]:
     """Return the folders of links of a config. `watches`: its watches.
 
-    Raises ConfigError if no links may be made in one of the folders, or if no watch has its taste.
+    Raises ConfigError if no links may be made in one of the folders.
     """
     found = tuple(map(_folder_of, config.links))
     for number, links in enumerate(found):
@@ -48,12 +48,6 @@ def folders_of(config: Config, watches: Watches) -> tuple[LinkFolder, ...]:
                     f"{name} and {os.fsdecode(other.folder)} are in one another",
                     "use a different folder for each [[links]]",
                 )
-        tastes = {watch.taste for watch in watches.all}
-        if links.taste not in tastes and tastes:
-            raise ConfigError(
-                f"links[{number}].taste = {links.taste!r}: no watch has this taste",
-                f"give one of these tastes: {', '.join(sorted(tastes))}",
-            )
     return found
 
 

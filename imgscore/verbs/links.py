@@ -14,7 +14,7 @@ from imgscore.config import PerGroup, Share, TasteName, Top
 from imgscore.grades import LabelName, name_of
 from imgscore.messages import BaseRequest, Result
 from imgscore.verbs.base import Steps, display_path
-from imgscore.verbs.queries import answer
+from imgscore.verbs.queries import answer, inboxes_of
 from imgscore.verbs.tastes import one_of
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
     from imgscore.workers.queries import BestQuery
 
     taste = one_of(engine.ctx.watches, request.taste)
+    inboxes_of(engine, taste)  # Without a watched folder, no image would be left.
     watches = [watch for watch in engine.ctx.watches.all if watch.taste == taste]
     query = BestQuery(taste, watches, request.top, request.per_group, request.min_score)
     for image in (yield from answer(engine, query)):

@@ -32,6 +32,9 @@ def test_daemon_keeps_links_up_to_date_also_after_a_kill(
     best = tmp_path / "best"
     made = imgscore("links", best, "--top", "8", "--rank-prefix", "--watch")
     assert made.code == 0 and "imgscore start" in made.err, made.err
+    assert imgscore("links", best, "--top", "9").code == 0  # It changes the config, too.
+    assert imgscore("links", best, "--top", "8").code == 0
+    assert imgscore("links", best, "--hard").code == 2
     (table,) = config.load().links
     assert (table.folder, table.top, table.rank_prefix) == (os.fspath(best), 8, True)
     daemon = start()
@@ -41,6 +44,9 @@ def test_daemon_keeps_links_up_to_date_also_after_a_kill(
     assert imgscore("label", "clear", inbox / "keep/text-020.png").code == 0
     (inbox / "keep/text-020.png").rename(inbox / "trash/text-020.png")
     until_shown(daemon, best, "text-020.png", shown=False)
+    # A deleted image leaves a place to the next one.
+    (inbox / "keep/sun-001.jpg").unlink()
+    until_shown(daemon, best, "sun-001.jpg", shown=False)
     daemon.settle()
     assert (state(daemon)["files"], state(daemon)["state"]) == (8, "ok")
 
@@ -137,7 +143,9 @@ def test_config_with_a_wrong_folder_of_links_is_refused(inbox: Path, tmp_path: P
     paths.config_file().write_text(text + table + table)
     assert "are in one another" in imgscore("config", "check").err
     paths.config_file().write_text(f'{text}{table}taste = "memes"\n')
-    assert "no watch has this taste" in imgscore("config", "check").err
+    assert imgscore("config", "check").code == 0
+    status = imgscore("status", "--json").row
+    assert "no watched folder has the taste 'memes'" in str(status["troubles"])
     paths.config_file().write_text(text + table)
     assert imgscore("config", "check").code == 0
     assert "[[links]]" in imgscore("config", "show").out
@@ -147,7 +155,7 @@ def test_links_with_wrong_options_says_what_to_do(inbox: Path, tmp_path: Path) -
     for options, part in (
         (("--watch",), "no folder is given"),
         ((), "no folder is given"),
-        ((str(tmp_path / "best"), "--hard", "--watch"), "the daemon makes no hard links"),
+        ((str(tmp_path / "best"), "--hard", "--watch"), "makes no hard links"),
         ((str(tmp_path / "best"), "--remove", "--watch"), "exclude each other"),
         ((str(tmp_path / "best"), "--top", "0"), "--top"),
     ):

@@ -129,6 +129,8 @@ def links(
             path, found[1] if found else None, settings, top, per_group, min_score, rank_prefix,
             copy=copy, taste=taste,
         )  # fmt: skip
+        if hard and found is not None:
+            raise _no_hard_links()
         kind: Kind = "hard" if hard else table.kind
         was_made = not os.path.lexists(path)
         rows = (
@@ -139,7 +141,8 @@ def links(
         code |= output.print_messages(counts.counted(rows), _describe, as_json=as_json)
         if not as_json:
             print_note(counts.summary(os.fsdecode(path), dry_run=dry_run, removes=remove))
-        if not dry_run and not remove and (watch or (found is not None and was_made)):
+        is_changed = found is not None and (was_made or table != found[1])
+        if not dry_run and not remove and (watch or is_changed):
             watched_links.enter(table, was_made=was_made)
     raise typer.Exit(code)
 
@@ -153,12 +156,17 @@ def _check_options(
     if watch and remove:
         raise UsageError("--watch and --remove exclude each other", "give one of them")
     if watch and hard:
-        raise UsageError(
-            "the daemon makes no hard links: it must not be able to write to your images",
-            "leave out --hard, or use --copy",
-        )
+        raise _no_hard_links()
     if folder is None and (watch or remove or not dispatch.settings_in_force().links):
         raise UsageError("no folder is given", "for example: imgscore links ~/Pictures/best")
+
+
+def _no_hard_links() -> UsageError:
+    return UsageError(
+        "the daemon keeps this folder up to date, and makes no hard links: it must not be able to "
+        "write to your images",
+        "leave out --hard, or use --copy",
+    )
 
 
 def _table(
