@@ -37,11 +37,35 @@ def close_and_help(page: Page) -> None:
     page.keyboard.press("?")
 
 
+def open_group(page: Page) -> None:
+    page.keyboard.press("Escape")
+    page.click("#tabs [value=groups]")
+    page.locator(".open-group").first.click()
+    page.wait_for_timeout(2000)
+
+
+def zoom_group(page: Page) -> None:
+    page.keyboard.press("z")
+
+
+def flicker_group(page: Page) -> None:
+    page.keyboard.press("0")
+    page.keyboard.press("f")
+
+
+def all_groups(page: Page) -> None:
+    page.keyboard.press("o")
+
+
 STATES: dict[str, Callable[[Page], None]] = {
     "viewer": open_viewer,
     "viewer-reasons": open_reasons,
     "viewer-pixels": one_to_one,
     "keys": close_and_help,
+    "group": open_group,
+    "group-pixels": zoom_group,
+    "group-flicker": flicker_group,
+    "group-list": all_groups,
 }
 """What follows the parts, each step from the state before."""
 
@@ -57,8 +81,8 @@ def pictures(page: Page, folder: Path, size: str) -> None:
             page.wait_for_timeout(1500 if part in ("next", "compare") else 500)
             page.screenshot(path=folder / f"{part}-{size}-{theme}.png")
         for name, act in STATES.items():
-            if name == "viewer-reasons" and "next" not in parts:
-                continue
+            if (name == "viewer-reasons" or name.startswith("group")) and "next" not in parts:
+                continue  # a report has none of these states
             act(page)
             page.wait_for_timeout(300)
             page.screenshot(path=folder / f"{name}-{size}-{theme}.png")

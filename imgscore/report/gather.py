@@ -35,7 +35,16 @@ from imgscore.report.data import (
     load,
 )
 from imgscore.report.near_duplicates import near_groups
-from imgscore.store import comparisons, failures, groups, heads, labels, scores, sightings, traits
+from imgscore.store import (
+    comparisons,
+    failures,
+    heads,
+    labels,
+    scores,
+    sightings,
+    similarity,
+    traits,
+)
 from imgscore.store.examples import Labelled, examples_of
 from imgscore.store.group_members import PresentGroup, present_groups
 from imgscore.store.image_paths import present_path
@@ -263,11 +272,11 @@ class Gatherer:
         """Return the groups of images, and the copies with equal bytes.
 
         The group with the best image of all is returned first. Groups without an image in an inbox
-        are left out. A store of an older version has no groups until the daemon has searched for
-        them: near-duplicates among the best images are then searched here.
+        are left out. A store of an older version has no groups until all images were compared once:
+        until then, near-duplicates among the best images are searched here.
         """
         found = [self._stored(group) for group in present_groups(self._txn, self._inboxes)]
-        if not groups.count(self._txn):
+        if similarity.state(self._txn) is None:
             ranks = {
                 digest: self._rank(number)
                 for digest, number in self._numbers.items()
