@@ -43,6 +43,17 @@ RENEWED = (
 _THUMBNAIL = re.compile(r"[0-9a-f]{64}\.webp", re.ASCII)
 
 
+def _reason_against_search() -> str:
+    """Return why the model in use cannot search for words; "" if it can."""
+    from imgscore.embedders import registry
+
+    try:
+        registry.check_searches(dispatch.settings_in_force().model)
+    except ImgscoreError as error:
+        return f"{error.message}: {error.remedy}"
+    return ""
+
+
 class ImageNumbers(msgspec.Struct):
     """Images, as a list of their numbers on the page."""
 
@@ -100,6 +111,7 @@ class Session:
         self._request = request
         self._taste = source.taste
         self._lock = threading.Lock()
+        self._unsearchable = _reason_against_search()
         self._undoable: dict[str, list[int]] = {}
         """for the sha256 of each image, the numbers of the labels that it got in this review"""
         self._withdrawable: list[list[int]] = []
@@ -139,6 +151,7 @@ class Session:
 
     def _show(self, content: PageData) -> None:
         """Replace the data of the page."""
+        content.unsearchable = self._unsearchable
         self._content = content
         self._number_of: dict[str, int] = {}
         """the number of each digest on the page; of equal files, the first one counts"""

@@ -187,6 +187,8 @@ class PageData(Contents, kw_only=True):
     """the measured quality that twice as many labels would probably give; null if unknown"""
     stars: dict[str, float]
     """the grade of each number of stars, from 1 to 5"""
+    unsearchable: str = ""
+    """the reason why the review cannot search for words; empty if it can"""
     tab: str = "order"
     """the tab that the page shows at first"""
 

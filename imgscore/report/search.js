@@ -1,6 +1,6 @@
 // The tab Search: images that fit words. Used in a review only.
 
-import { images } from "./data.js";
+import { images, page } from "./data.js";
 import { $, head, make } from "./elements.js";
 import { messageOf, post } from "./server.js";
 import { imageButton } from "./viewer.js";
@@ -25,6 +25,7 @@ export function showSearch() {
       count.textContent = messageOf(error);
     }
   });
+  count.textContent = page.unsearchable; // before any words are typed
   section.append(form, count, results);
   words.focus();
 }

@@ -23,6 +23,7 @@ export interface PageData {
   learned: string;
   doubled: number | null;
   stars: Record<string, number>;
+  unsearchable: string;
   tab: string;
 }
 

@@ -166,6 +166,8 @@ def test_review_search_shows_fitting_images_or_the_reason(
     assert imgscore("scan").code == 0
     with reviewing() as url:
         page.goto(url)
+        page.click("#tabs [value=search]")
+        expect(page.locator("#search .count")).to_contain_text("imgscore model download")
         search("sun")
         expect(page.locator("#search .count")).to_contain_text("imgscore model download")
     lessons = [
@@ -176,6 +178,8 @@ def test_review_search_shows_fitting_images_or_the_reason(
     assert imgscore("scan").code == 0
     with reviewing() as url:
         page.goto(url)
+        page.click("#tabs [value=search]")
+        expect(page.locator("#search .count")).to_have_text("")
         search("sun")
         tiles = page.locator("#results button")
         expect(tiles).to_have_count(18)
