@@ -95,6 +95,8 @@ def insert_entry(
     now_ns: int,
     direction: Direction = "best-newest",
     block: Neighbours | None = None,
+    *,
+    removed: bool = False,
 ) -> list[Touch] | None:
     """Insert one more entry into an inbox that is in order. Return the touches of this entry.
 
@@ -102,6 +104,7 @@ def insert_entry(
     `timeline`: a timeline that `plan_with_timeline` returned for this `direction`. The function
     adds the entry to the timeline. `block`: the position of the entry in its block, or None if it
     stands alone. If it is not None, the entry has the score and the deviation of the block.
+    `removed`: whether the entry was removed from the timeline before.
     None means that the caller must plan all entries, for example because other entries need touches
     as well. The time is O(log n), plus one memmove.
     """
@@ -111,12 +114,12 @@ def insert_entry(
     sign = 1.0 if direction == "best-newest" else -1.0
     item, now = _item(entry, now_ns, sign), now_ns // NANOSECONDS
     if block is None or not block.seconds:
-        second = timeline.insert(item, now)
+        second = timeline.insert(item, now, removed=removed)
     elif direction == "best-newest":
         older = len(block.seconds) - block.better
-        second = timeline.insert_into_block(item, block.seconds[::-1], older, now)
+        second = timeline.insert_into_block(item, block.seconds[::-1], older, now, removed=removed)
     else:
-        second = timeline.insert_into_block(item, block.seconds, block.better, now)
+        second = timeline.insert_into_block(item, block.seconds, block.better, now, removed=removed)
     if second is None:
         return None
     if second == member.mtime_ns // NANOSECONDS:

@@ -81,7 +81,7 @@ class Timeline:
     def __len__(self) -> int:
         return len(self._seconds)
 
-    def insert(self, item: OrderItem, now: int) -> int | None:
+    def insert(self, item: OrderItem, now: int, *, removed: bool = False) -> int | None:
         """Insert an entry that is in no block, and return its date in seconds.
 
         If the present date of the entry is already in order, the entry keeps this date. Otherwise
@@ -91,16 +91,20 @@ class Timeline:
         room for a new date between the neighbours. In the second case, the present date is in
         order, but it is less than STEP from another date in the timeline. That date may be an older
         date of this entry. If the result is None, the caller must plan the whole inbox again.
+
+        `removed`: whether the entry was removed from the timeline before. The date in the second
+        case is then the date of another entry, and the function chooses a new date.
         """
         low, high = item.score - item.deviation, item.score + item.deviation
         at = bisect_left(self._seconds, item.second)
         first, last = bisect_left(self._highs, low), bisect_right(self._lows, high)
         if item.keepable and first <= at <= last and not self._is_inner(at):
             beside = self._seconds[max(0, at - 1) : at + 1]
-            if any(abs(item.second - second) < STEP for second in beside):
+            if all(abs(item.second - second) >= STEP for second in beside):
+                self._insert(at, item.second, low, high)
+                return item.second
+            if not removed:
                 return None
-            self._insert(at, item.second, low, high)
-            return item.second
         at = bisect_right(range(len(self)), item.score, key=self._middle)
         date = self._free_date(at, now)
         if date is not None:
@@ -108,13 +112,19 @@ class Timeline:
         return date
 
     def insert_into_block(
-        self, item: OrderItem, others: Sequence[int], older: int, now: int
+        self,
+        item: OrderItem,
+        others: Sequence[int],
+        older: int,
+        now: int,
+        *,
+        removed: bool = False,
     ) -> int | None:
         """Insert an entry into its block, and return its date in seconds.
 
         `item`: the entry, with the score and the deviation of its block. `others`: the dates of the
         other members of the block, in seconds, in the wanted order, oldest first. `older`: the
-        number of other members that must be older than the entry.
+        number of other members that must be older than the entry. `removed`: as in `insert`.
 
         The function returns None and changes nothing if the other members do not stand together, if
         the block must get another position, or in a case that `insert` describes. If the interval
@@ -142,12 +152,9 @@ class Timeline:
         beside = self._seconds[max(0, at - 1) : at + 1]
         fits = all(abs(item.second - second) >= STEP for second in beside)
         if not (item.keepable and fits and bisect_left(self._seconds, item.second) == at):
-            dated = bisect_left(self._seconds, item.second - STEP + 1)
-            if (
-                item.keepable
-                and start <= dated < stop
-                and self._seconds[dated] < item.second + STEP
-            ):
+            near = bisect_left(self._seconds, item.second - STEP + 1)
+            is_taken = start <= near < stop and self._seconds[near] < item.second + STEP
+            if item.keepable and is_taken and not removed:
                 return None
             date = self._free_date(at, now)
         if date is not None:
@@ -207,8 +214,11 @@ class Timeline:
                 self._joined[at] = 1
         self._joined.insert(at, joined)
         self._seconds.insert(at, second)
-        lows.insert(at, lows[at - 1] if at else -inf)
-        highs.insert(at, highs[at] if at < len(highs) else inf)
+        # A former interval of the block may still limit its rows. All rows of a block are equal.
+        low_from = at if start == at < stop else at - 1
+        high_from = at - 1 if start < at == stop else at
+        lows.insert(at, lows[low_from] if low_from >= 0 else -inf)
+        highs.insert(at, highs[high_from] if high_from < len(highs) else inf)
         last = bisect_left(lows, low, start)
         lows[start:last] = array("d", [low]) * (last - start)
         first = bisect_right(highs, high, 0, stop + 1)

@@ -212,7 +212,14 @@ def insert_files(
                 return None
             member = Member(file.path, file.seen.mtime_ns)
             entry = Entry((member,), position.score, position.deviation)
-            touches = insert_entry(timeline, entry, time.time_ns(), watch.order, position.block)
+            touches = insert_entry(
+                timeline,
+                entry,
+                time.time_ns(),
+                watch.order,
+                position.block,
+                removed=file.path in again,
+            )
             if touches is None:
                 return None
             planned += [PlannedTouch(file, touch.after_ns) for touch in touches]

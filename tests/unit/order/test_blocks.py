@@ -17,6 +17,7 @@ from imgscore.order.plan import (
     plan_with_timeline,
 )
 from imgscore.order.spacing import EARLIEST, HEADROOM, SPACING, STEP
+from imgscore.order.timeline import Timeline
 
 NOW = 1_790_000_000
 NOW_NS = NOW * NANOSECONDS + 123_456_789
@@ -90,11 +91,13 @@ class Folder:
             for old in self.entries
         ]
 
-    def insert(self, timeline: object, item: Entry, direction: Direction) -> list[Touch] | None:
+    def insert(
+        self, timeline: Timeline, item: Entry, direction: Direction, *, removed: bool = False
+    ) -> list[Touch] | None:
         """Insert an entry that is already in `entries`. None: the whole folder must be planned."""
         group = self.group[item.path]
         if group is None:
-            return insert_entry(timeline, item, NOW_NS, direction)  # type: ignore[arg-type]
+            return insert_entry(timeline, item, NOW_NS, direction, removed=removed)
         members = self.members(group)
         new = next(k for k, i in enumerate(members) if self.entries[i].path == item.path)
         block = block_for(self.scored(members), new, self.mode)
@@ -104,7 +107,7 @@ class Folder:
         others = [members[k] for k in block.members if k != new]
         position = Neighbours([self.entries[i].second for i in others], at)
         item = item._replace(score=block.score, deviation=block.deviation)
-        return insert_entry(timeline, item, NOW_NS, direction, position)  # type: ignore[arg-type]
+        return insert_entry(timeline, item, NOW_NS, direction, position, removed=removed)
 
 
 def check_order(folder: Folder, direction: Direction) -> None:
@@ -283,3 +286,36 @@ def test_block_for_second_best_member_is_the_whole_group() -> None:
 
 def test_block_for_new_best_on_top_is_none() -> None:
     assert block_for([(0.8, 0.1), (0.7, 0.1)], 0, "best-on-top") is None
+
+
+@given(
+    st.lists(st.tuples(seconds, scores, st.just(0.02)), min_size=20, max_size=40),
+    st.permutations(range(5)),
+    directions,
+)
+@settings(max_examples=100)
+def test_timeline_with_a_reranked_group_inserts_its_members_again(
+    rows: list[tuple[int, float, float]], ranks: list[int], direction: Direction
+) -> None:
+    """The qualities of a group are measured after the group got its place."""
+    folder = Folder("together")
+    for row in rows:
+        folder.add((*row, None, 0))
+    for k in range(5):
+        folder.add((NOW - 10**8, 0.5 + k / 1000, 0.02, 1, k))
+    touches, timeline = plan_with_timeline(folder.entries, NOW_NS, direction, folder.blocks())
+    folder.apply(touches)
+    members = [item.path for item in folder.entries if folder.group[item.path] == 1]
+    folder.quality |= dict(zip(members, ranks, strict=True))
+    again = [folder.entries[i] for i in folder.members(1)]
+    for item in again:
+        assert timeline.remove(item.second)
+    folder.entries = [item for item in folder.entries if item not in again]
+    for item in again:
+        folder.entries.append(item)
+        inserted = folder.insert(timeline, item, direction, removed=True)
+        if inserted is None:  # There is no room.
+            return
+        folder.apply(inserted)
+    check_order(folder, direction)
+    assert folder.plan(direction) == []
