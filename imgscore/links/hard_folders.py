@@ -36,14 +36,14 @@ def counts(inodes: Collection[Inode]) -> Counter[Inode]:
         with suppress(OSError, ImgscoreError):  # The folder is gone, or its disk is not mounted.
             descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             try:
-                found.update(_inodes_in(descriptor, numbers))
+                found.update(_inodes_in(descriptor, folder, numbers))
             finally:
                 os.close(descriptor)
     return found
 
 
-def _inodes_in(folder: int, numbers: set[int]) -> Iterator[Inode]:
-    for entry in manifest.read(folder) or ():
+def _inodes_in(folder: int, path: bytes, numbers: set[int]) -> Iterator[Inode]:
+    for entry in manifest.read(folder, os.fsdecode(path)) or ():
         if entry.kind == "hard" and entry.identity is not None and entry.identity[1] in numbers:
             with suppress(OSError):
                 status = os.stat(entry.file_name, dir_fd=folder, follow_symlinks=False)

@@ -43,10 +43,10 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
         return os.fsencode(self.name)
 
 
-def read(folder: int) -> list[Entry] | None:
+def read(folder: int, name: str) -> list[Entry] | None:
     """Return the entries of the list in a folder. Return None if the folder has no list.
 
-    `folder`: a descriptor of the folder. Raises ImgscoreError if the list cannot be used.
+    `folder`: a descriptor of the folder. `name`: its path, for an error. Raises ImgscoreError if the list cannot be used.
     """
     try:
         with fsutil.open_regular(_path(folder)) as file:
@@ -56,18 +56,19 @@ def read(folder: int) -> list[Entry] | None:
         return None
     if status.st_uid not in (os.geteuid(), 0):
         raise ImgscoreError(
-            f"the list {LINKS_FILE.decode()} belongs to another user", "choose another folder"
+            f"{name}: the list {LINKS_FILE.decode()} belongs to another user",
+            "choose another folder for the links",
         )
     lines = data.split(b"\n")
     if len(data) > MAX_BYTES or lines[0] != LINKS_SIGNATURE:
-        raise _damaged()
+        raise _damaged(name)
     try:
         found = [msgspec.convert(json.loads(line), Entry) for line in lines[1:] if line]
     except (ValueError, msgspec.ValidationError, RecursionError):
-        raise _damaged() from None
+        raise _damaged(name) from None
     # The names of a damaged or foreign list must not lead out of the folder.
     if any("/" in entry.name or entry.name in ("", ".", "..") for entry in found):
-        raise _damaged()
+        raise _damaged(name)
     return found
 
 
@@ -90,9 +91,9 @@ def _path(folder: int) -> bytes:
     return b"/proc/self/fd/%d/%s" % (folder, LINKS_FILE)
 
 
-def _damaged() -> ImgscoreError:
+def _damaged(name: str) -> ImgscoreError:
     return ImgscoreError(
-        f"the list {LINKS_FILE.decode()} in the folder is damaged, so imgscore cannot see which "
-        "files it has made there",
+        f"{name}: the list {LINKS_FILE.decode()} is damaged, so nothing shows which files imgscore "
+        "has made in the folder",
         "choose another folder for the links",
     )

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 PREFIX_DIGITS = 4
 """The smallest number of digits of a rank. Names sort by rank only if all ranks have the same
 number of digits."""
-_PREFIX = re.compile(rb"^\d{4,} ")
 # The characters that FAT, exFAT and NTFS forbid in a name, and control characters.
 _FORBIDDEN = re.compile(r'[\x00-\x1f\x7f"*/:<>?\\|]')
 
@@ -34,11 +33,6 @@ def with_rank(name: bytes, rank: int, top: int) -> bytes:
     """
     digits = max(PREFIX_DIGITS, len(str(top)))
     return b"%0*d %s" % (digits, rank, name)
-
-
-def without_rank(name: bytes) -> bytes:
-    """Return a name without the rank at its beginning."""
-    return _PREFIX.sub(b"", name)
 
 
 def key(name: bytes) -> str:

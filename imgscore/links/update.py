@@ -88,7 +88,7 @@ class Update:
     def read(self) -> bool:
         """Read the folder. Return whether imgscore has made it. Raises OSError."""
         assert self._folder is not None
-        found = manifest.read(self._folder)
+        found = manifest.read(self._folder, os.fsdecode(self._path))
         self._listed = found or []
         self._ours = {
             entry.file_name: entry for entry in self._listed if files.is_ours(self._folder, entry)

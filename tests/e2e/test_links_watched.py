@@ -162,3 +162,26 @@ def test_links_with_wrong_options_says_what_to_do(inbox: Path, tmp_path: Path) -
         done = imgscore("links", *options)
         assert done.code == 2 and part in done.err, (options, done.err)
     assert not (tmp_path / "best").exists()
+
+
+def test_links_of_all_folders_goes_on_after_a_broken_one(inbox: Path, tmp_path: Path) -> None:
+    taught(inbox)
+    with paths.config_file().open("a") as file:
+        file.write('\n[[watch]]\ninbox = "~/memes"\ntaste = "memes"\n')
+        for name in ("broken", "whole"):
+            file.write(f'\n[[links]]\nfolder = "{tmp_path}/{name}"\ntop = 5\n')
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken/.imgscore-links").write_bytes(b"damaged")
+    done = imgscore("links")
+    assert done.code == 1 and "is damaged" in done.err, done.err
+    assert len(names(tmp_path / "whole")) == 5
+    # With several tastes, a new folder needs one of them; its removal does not.
+    several = imgscore("links", tmp_path / "new")
+    assert several.code == 2 and "--taste" in several.err
+    assert imgscore("links", tmp_path / "new", "--taste", "default").code == 0
+    assert imgscore("links", tmp_path / "new", "--remove").code == 0
+    odd = os.fsdecode(os.fsencode(tmp_path) + b"/odd-\xff")
+    refused = imgscore("links", odd, "--taste", "default", "--watch")
+    assert refused.code == 2 and "not valid UTF-8" in refused.err
+    assert imgscore("links", odd, "--taste", "default").code == 0
+    assert len(names(Path(odd))) == 18

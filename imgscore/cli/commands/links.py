@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 import typer
@@ -14,7 +14,7 @@ from imgscore.cli.app import DryRun, Json, OneTaste, Section, app, prints
 from imgscore.cli.output import print_note
 from imgscore.cli.path_text import short, shortened
 from imgscore.config import Config, LinksConfig
-from imgscore.errors import ConfigError, UsageError
+from imgscore.errors import ConfigError, ImgscoreError, UsageError
 from imgscore.links import folder as links_folder
 from imgscore.links import hard_folders, place
 from imgscore.links.folder import Change, Image, Options
@@ -119,32 +119,74 @@ def links(
     """
     _check_options(folder, hard=hard, copy=copy, watch=watch, remove=remove)
     settings = dispatch.settings_in_force()
-    given = [os.path.realpath(os.fsencode(folder))] if folder is not None else None
-    paths = given or [config.expand(table.folder) for table in settings.links]
+    if remove and folder is not None:
+        path = _real(folder)
+        rows = _removed(path, dry_run=dry_run)
+        raise typer.Exit(_print(path, rows, dry_run=dry_run, removes=True, as_json=as_json))
+    changes = {
+        "top": top,
+        "per_group": per_group,
+        "min_score": min_score,
+        "rank_prefix": rank_prefix,
+        "kind": "copy" if copy else None,
+        "taste": taste,
+    }
     code = 0
-    for path in paths:
-        counts = _Counts()
-        found = watched_links.find(settings, path)
-        table = _table(
-            path, found[1] if found else None, settings, top, per_group, min_score, rank_prefix,
-            copy=copy, taste=taste,
-        )  # fmt: skip
-        if hard and found is not None:
-            raise _no_hard_links()
-        kind: Kind = "hard" if hard else table.kind
-        was_made = not os.path.lexists(path)
-        rows = (
-            _removed(path, dry_run=dry_run)
-            if remove
-            else _refreshed(path, table, kind, dry_run=dry_run)
-        )
-        code |= output.print_messages(counts.counted(rows), _describe, as_json=as_json)
-        if not as_json:
-            print_note(counts.summary(os.fsdecode(path), dry_run=dry_run, removes=remove))
-        is_changed = found is not None and (was_made or table != found[1])
-        if not dry_run and not remove and (watch or is_changed):
-            watched_links.enter(table, was_made=was_made)
+    for path in [_real(folder)] if folder else [config.expand(t.folder) for t in settings.links]:
+        try:
+            code |= _make(
+                path, settings, changes, hard=hard, watch=watch, dry_run=dry_run, as_json=as_json
+            )
+        except ImgscoreError as error:
+            if folder is not None:
+                raise
+            output.print_error(error, as_json=as_json)
+            code = 1
     raise typer.Exit(code)
+
+
+def _make(
+    path: bytes,
+    settings: Config,
+    changes: dict[str, Any],
+    *,
+    hard: bool,
+    watch: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> int:
+    """Bring one folder up to date, and return the exit code. `changes`: the given options."""
+    found = watched_links.find(settings, path)
+    if hard and found is not None:
+        raise _no_hard_links()
+    known = found[1] if found is not None else None
+    table = _table(path, known, settings, changes)
+    was_made = not os.path.lexists(path)
+    rows = _refreshed(path, table, "hard" if hard else table.kind, dry_run=dry_run)
+    code = _print(path, rows, dry_run=dry_run, removes=False, as_json=as_json)
+    is_changed = known is not None and (was_made or table != known)
+    if not dry_run and (watch or is_changed):
+        watched_links.enter(table, was_made=was_made)
+    return code
+
+
+def _real(folder: Path) -> bytes:
+    return os.path.realpath(os.fsencode(folder))
+
+
+def _print(
+    path: bytes,
+    rows: Iterator[Message[Response]],
+    *,
+    dry_run: bool,
+    removes: bool,
+    as_json: bool,
+) -> int:
+    counts = _Counts()
+    code = output.print_messages(counts.counted(rows), _describe, as_json=as_json)
+    if not as_json:
+        print_note(counts.summary(os.fsdecode(path), dry_run=dry_run, removes=removes))
+    return code
 
 
 def _check_options(
@@ -157,6 +199,14 @@ def _check_options(
         raise UsageError("--watch and --remove exclude each other", "give one of them")
     if watch and hard:
         raise _no_hard_links()
+    try:
+        os.fsdecode(_real(folder or Path())).encode()
+    except UnicodeEncodeError:
+        if watch:
+            raise UsageError(
+                "the name of DIR is not valid UTF-8, so the config cannot contain it",
+                "rename the folder, or leave out --watch",
+            ) from None
     if folder is None and (watch or remove or not dispatch.settings_in_force().links):
         raise UsageError("no folder is given", "for example: imgscore links ~/Pictures/best")
 
@@ -170,35 +220,17 @@ def _no_hard_links() -> UsageError:
 
 
 def _table(
-    path: bytes,
-    known: LinksConfig | None,
-    settings: Config,
-    top: int | None,
-    per_group: int | None,
-    min_score: float | None,
-    rank_prefix: bool | None,
-    *,
-    copy: bool,
-    taste: str | None,
+    path: bytes, known: LinksConfig | None, settings: Config, changes: dict[str, Any]
 ) -> LinksConfig:
     """Return the settings of a folder: the options, else those in the config, else the defaults.
 
     `known`: the table of the folder in the config, if there is one.
     """
     if known is None:
-        chosen = one_of(Watches.of(settings), taste)
+        chosen = one_of(Watches.of(settings), changes["taste"])
         known = LinksConfig(os.fsdecode(path), taste=chosen)
-    changes = {
-        "top": top,
-        "per_group": per_group,
-        "min_score": min_score,
-        "rank_prefix": rank_prefix,
-        "kind": "copy" if copy else None,
-        "taste": taste,
-    }
-    return msgspec.structs.replace(
-        known, **{key: value for key, value in changes.items() if value is not None}
-    )
+    given = {key: value for key, value in changes.items() if value is not None}
+    return msgspec.structs.replace(known, **given)
 
 
 def _removed(path: bytes, *, dry_run: bool) -> Iterator[Message[Response]]:
@@ -276,6 +308,8 @@ class _Counts:
             return "no image has a label or a score yet; see: imgscore status"
         would = " would be" if dry_run else ""
         parts = [f"{count}{would} {what}" for what, count in self._of.items() if count]
+        if removes:
+            return f"{short(path)}: {', '.join(parts) or 'no link was left'}"
         return f"{short(path)}: {total} images ({', '.join(parts)})"
 
 

@@ -112,7 +112,8 @@ def _links_line(links: LinksStatus) -> str:
     if links.state == "missing" or not os.path.isdir(links.folder):
         return f"links in {name}: the folder is missing; make it again: imgscore links '{name}'"
     images = "" if links.files is None else f"{links.files} images, "
-    return f"links in {name}: {images}{shortened(links.state)}"
+    state = links.state if links.state in ("ok", "due") else "not up to date"
+    return f"links in {name}: {images}{state}"
 
 
 def describe(row: Response) -> str:
