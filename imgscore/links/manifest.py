@@ -46,7 +46,8 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
 def read(folder: int, name: str) -> list[Entry] | None:
     """Return the entries of the list in a folder. Return None if the folder has no list.
 
-    `folder`: a descriptor of the folder. `name`: its path, for an error. Raises ImgscoreError if the list cannot be used.
+    `folder`: a descriptor of the folder. `name`: its path, for an error. Raises ImgscoreError if
+    the list cannot be used.
     """
     try:
         with fsutil.open_regular(_path(folder)) as file:
