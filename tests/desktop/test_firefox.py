@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from tests.support.commands import imgscore
-from tests.support.reviews import reviewing
+from tests.support.reviews import history, reviewing
+from tests.support.similar_images import put_alike, store_groups
 
 TOOLS = Path(__file__).parents[2] / "tools/js"
 
@@ -48,3 +49,15 @@ def test_review_in_firefox_explains_labels_and_undoes(labelled_inbox: Path) -> N
         shown = seen(url)
     assert "Similar images that you keep" in shown["reasons"]
     assert shown["progress"].startswith("7 labels, 1 of them now")
+
+
+def test_review_in_firefox_keeps_an_image_of_a_group_and_undoes(labelled_inbox: Path) -> None:
+    images = put_alike(labelled_inbox, "sea", 3)
+    assert imgscore("scan").code == 0
+    store_groups(images)
+    with reviewing() as url:
+        shown = seen(url)
+    assert shown["zoomed"]
+    assert [row["label"] for row in imgscore("score", *images, "--json").rows] == [None] * 3
+    changes = [row["label"] for row in history() if row.get("source") == "cli"]
+    assert changes.count("keep") == 2 and changes.count("trash") >= 1, "one image by the viewer"

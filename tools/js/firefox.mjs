@@ -39,6 +39,22 @@ try {
   }
   await page.keyboard.press("Escape");
   await page.waitForSelector("#viewer:not([open])");
+  if (await page.$("body.review #tabs [value=groups]")) {
+    await page.click("#tabs [value=groups]");
+    if (await page.$("#groups-begin")) {
+      await page.click("#groups-begin");
+      await page.waitForFunction(() => document.querySelectorAll(".member .frame img[src^=image]").length > 1);
+      const scales = () => page.$$eval(".member .frame img", (list) => list.map((image) => getComputedStyle(image).transform));
+      const whole = await scales();
+      await page.keyboard.press("z");
+      seen.zoomed = new Set(await scales()).size === 1 && (await scales())[0] !== whole[0];
+      await page.keyboard.press("ArrowRight");
+      await page.keyboard.press("k");
+      await page.waitForFunction(() => document.getElementById("group-count").textContent === "1 decided");
+      await page.keyboard.press("u");
+      await page.waitForFunction(() => document.getElementById("group-count").textContent === "0 decided");
+    }
+  }
   seen.wide = [];
   for (const width of [2560, 1280, 320]) {
     await page.setViewport({ width, height: 800 });
