@@ -46,10 +46,16 @@ const filters = () => ({
   high: Number($input("high").value),
 });
 
+// Without a daemon, a training does not score the images.
+function unscoredText() {
+  if (!page.head || !images.length || images.some((image) => image.score !== null)) return "";
+  return `, and head ${page.head.version} has scored none of them yet. Run: imgscore start, or imgscore scan`;
+}
+
 function filter() {
   const now = filters(), list = filteredImages(now);
   gallery.show(list, now.sort === "best" || now.sort === "worst");
-  $("count").textContent = `${list.length.toLocaleString("en")} of ${images.length.toLocaleString("en")} images`;
+  $("count").textContent = `${list.length.toLocaleString("en")} of ${images.length.toLocaleString("en")} images${unscoredText()}`;
   [...$("bars").children].forEach((bar, at, all) =>
     bar.classList.toggle("in", (at + 1) / all.length > now.low && at / all.length <= now.high));
   $("low").setAttribute("aria-valuetext", now.low.toFixed(2));

@@ -13,9 +13,13 @@ from xml.etree import ElementTree
 import pytest
 
 from imgscore import paths
+from imgscore.report.data import Head, WatchFolders
+from imgscore.report.page import page as html_page
+from imgscore.report.page import page_data
 from tests.conftest import put
 from tests.desktop.conftest import browser  # noqa: F401 - a fixture
 from tests.support.commands import imgscore
+from tests.unit.report.samples import report_data
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, LocatorAssertions, Page
@@ -318,3 +322,19 @@ def test_report_without_a_head_shows_the_images(inbox: Path, page: "Page") -> No
     assert len(names(page)) == 3 and page.is_hidden("#undecided")
     page.click("#tabs [value=learning]")
     assert "too few" in page.inner_text("#learned")
+
+
+def test_report_of_a_head_that_scored_nothing_names_the_command(
+    tmp_path: Path, page: "Page"
+) -> None:
+    for score, said in ((None, ", and head 7 has scored none of them yet"), (0.5, "")):
+        data = report_data("one.jpg", "two.jpg")
+        data.head = Head("7", 0, 33)
+        for image in data.images:
+            image.score = score
+        watch = WatchFolders("/pictures", None, None)
+        file = tmp_path / "page.html"
+        file.write_text(html_page(page_data(data, [watch], "thumbnails", review=False)))
+        page.goto(file.as_uri())
+        text = page.inner_text("#count")
+        assert text.startswith(f"2 of 2 images{said}") and ("imgscore scan" in text) == bool(said)
