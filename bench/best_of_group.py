@@ -143,16 +143,20 @@ def head_scores(corpus: Path, measured: Rows) -> dict[str, np.ndarray]:
             extras.append(extras_of([picture.traits])[0])
             grades.append(grade)
     known, numbers = np.array(values), np.array(extras)
-    head = recipe("auto").fit(
-        Examples(
-            known,
-            np.array(grades, np.float32),
-            known,
-            lite0_spec.SECTIONS,
-            lite0_spec.ID,
-            numbers,
-            numbers,
+    head = (
+        recipe("auto")
+        .fit(
+            Examples(
+                known,
+                np.array(grades, np.float32),
+                known,
+                lite0_spec.SECTIONS,
+                lite0_spec.ID,
+                numbers,
+                numbers,
+            )
         )
+        .head
     )
     return {
         name: head.score(

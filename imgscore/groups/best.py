@@ -12,7 +12,7 @@ from math import log2
 from statistics import median
 from typing import NamedTuple
 
-VERSION = 2
+VERSION = 3
 """The version of the facts. If it is increased, the images of all groups are measured again."""
 
 
@@ -63,27 +63,32 @@ def _noise(image: Quality) -> float | None:
 
 
 def _step(image: Quality) -> float | None:
-    """Return the logarithm of the coarsest step, whether found in the pixels or in the file."""
+    """Return the logarithm of the rounding of the coarsest compression.
+
+    The step is that found in the pixels, or that of the file if it is larger. Steps below 4 levels
+    are hardly visible.
+    """
     if image.step is None:
         return None
-    quality = image.compression
-    if quality is None:
-        return log2(max(1.0, image.step))
-    percent = 200 - 2 * quality if quality >= 50 else 5000 / max(1, quality)
-    return log2(max(1.0, image.step, _STEP_OF_PERCENT * percent))
+    step, quality = image.step, image.compression
+    if quality is not None:
+        percent = 200 - 2 * quality if quality >= 50 else 5000 / max(1, quality)
+        step = max(step, _STEP_OF_PERCENT * percent)
+    return log2(1 + step**2 / 16)
 
 
 FACTS: tuple[tuple[float, _Fact], ...] = (
     (1.0, lambda image: _log(image.detail)),
     (-0.02, _noise),
-    (-3.5, lambda image: image.highlights),
+    (-3.4, lambda image: image.highlights),
     (-1.0, lambda image: image.shadows),
-    (0.02, lambda image: _log(image.pixels)),
-    (0.01, lambda image: _log(image.bytes)),
+    (0.002, lambda image: _log(image.pixels)),
+    (0.001, lambda image: _log(image.bytes)),
 )
 """The weight of each fact. The unit of the sum is a doubling of the detail. The weights were fitted
-to degraded copies of real images, and judged on other images (bench/RESULTS.md)."""
-STEP_WEIGHT = -0.2
+to degraded copies of real images, and judged on other images (bench/RESULTS.md). The numbers of
+pixels and of bytes decide only between images that are not measured, or are equal in all else."""
+STEP_WEIGHT = -0.35
 """The weight of the excess of the compression's step: how far another image of the group has a
 smaller step. This image must have as many pixels and nearly as much detail. A blurred or scaled
 copy has no traces of compression, but is not better for that."""

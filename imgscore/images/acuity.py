@@ -90,8 +90,10 @@ class _Tiles(NamedTuple):
     both: NDArray[np.float32]
 
 
-def measure(pixels: NDArray[np.uint8]) -> Acuity:
+def measure(pixels: NDArray[np.uint8], least_step: float = 1.0) -> Acuity:
     """Return the facts of an image. `pixels`: uint8 [h, w, 3], at full resolution.
+
+    `least_step`: the smallest step of a compression that leaves no pattern.
 
     Noise raises the energy of fine structure like detail does. It is estimated in the flattest
     tiles and subtracted. Detail is counted at several sizes, so that an enlarged copy gains none.
@@ -99,7 +101,7 @@ def measure(pixels: NDArray[np.uint8]) -> Acuity:
     image = Image.fromarray(pixels)
     highlights, shadows = _clipped(image)
     luma = image.convert("L")
-    step = _step(np.asarray(luma))
+    step = max(least_step, _step(np.asarray(luma)))
     found = levels(luma, step)
     following = [*(level.bits for level in found[1:]), 0.0]
     detail = sum(

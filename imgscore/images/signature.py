@@ -105,6 +105,18 @@ def is_cut_off(data: bytes) -> bool:
             return False
 
 
+def is_lossy_webp(data: bytes) -> bool:
+    """Return whether the first frame of a WebP file was compressed with loss."""
+    start = 12
+    while start + 8 <= len(data):
+        size, kind = int.from_bytes(data[start + 4 : start + 8], "little"), data[start : start + 4]
+        if kind in (b"VP8 ", b"VP8L"):
+            return kind == b"VP8 "
+        # The content of an animation's frame begins with 16 bytes and then the frame's own chunks.
+        start += 24 if kind == b"ANMF" else 8 + size + size % 2
+    return False
+
+
 def _format_of_boxes(data: bytes) -> str:
     """Return AVIF, HEIF or RAW (Canon) by the brands in the first box of an ISO media file.
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from imgscore.fsutil import open_regular
 from imgscore.groups.best import Quality
-from imgscore.images import acuity, jpeg
+from imgscore.images import acuity, jpeg, signature
 from imgscore.images.decode import decode
 from imgscore.workers.index_file import MAX_BYTES
 from imgscore.workers.messages import Unreadable, Unstable
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from imgscore.workers.context import Context
     from imgscore.workers.quality_messages import MeasureQuality
 
+WEBP_STEP = 6.0
+"""The step that is assumed for a lossy WebP file, whose filter hides the steps of its own and of an
+earlier compression: that of a JPEG with the quality 75."""
 FULL_SIDE = 1 << 20
 """A side in pixels that is larger than the side of any image, so that no image is reduced."""
 
@@ -48,7 +51,8 @@ def measure_quality(
 def quality_of(data: bytes) -> Quality:
     """Return the quality of the bytes of an image file. Raises the errors of `decode`."""
     picture = decode(data, FULL_SIDE, settled=True)
-    measured = acuity.measure(picture.pixels)
+    is_lossy_webp = picture.traits.format == "WEBP" and signature.is_lossy_webp(data)
+    measured = acuity.measure(picture.pixels, WEBP_STEP if is_lossy_webp else 1.0)
     return Quality(
         pixels=picture.traits.width * picture.traits.height,
         bytes=len(data),

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from imgscore.errors import ImageError
+from imgscore.images import signature
 from imgscore.workers.context import Context
 from imgscore.workers.measure_quality import measure_quality
 from imgscore.workers.messages import Answer, Unreadable, Unstable
@@ -73,3 +74,30 @@ def test_measure_quality_of_a_damaged_file_raises(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:200])
     with pytest.raises(ImageError):
         answer_of(path)
+
+
+def test_measure_quality_of_a_webp_copy_assumes_a_step_only_if_it_is_lossy(tmp_path: Path) -> None:
+    image = draw("sun", 1).resize((800, 600))
+    steps = []
+    for number, lossless in enumerate((False, True)):
+        path = tmp_path / f"{number}.webp"
+        image.save(path, lossless=lossless)
+        answer = answer_of(path)
+        assert isinstance(answer, QualityMeasured)
+        steps.append(answer.quality.step)
+    assert steps == [6.0, 1.0]
+
+
+@pytest.mark.parametrize("lossless", [False, True])
+@pytest.mark.parametrize("kind", ["still", "transparent", "animated"])
+def test_is_lossy_webp_of_any_kind_is_that_of_its_first_frame(
+    tmp_path: Path, kind: str, lossless: bool
+) -> None:
+    path = tmp_path / "a.webp"
+    image = draw("sun", 1)
+    if kind == "transparent":
+        image.putalpha(100)
+    frames = [draw("sun", 2).resize(image.size)] if kind == "animated" else []
+    image.save(path, lossless=lossless, save_all=kind == "animated", append_images=frames)
+    assert signature.is_lossy_webp(path.read_bytes()) == (not lossless)
+    assert not signature.is_lossy_webp(path.read_bytes()[:15])
