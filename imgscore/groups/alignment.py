@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,17 +17,29 @@ from imgscore.images.traits import GRID_SIDE
 
 Floats = NDArray[np.float32]
 
-SIDE = 8
-"""The rows and columns of the means that are compared. A part has fewer cells of the grid than the
-whole image: with 16, its details would be missing."""
-COARSE = (0.11, (1.0, 0.9, 0.8, 0.7, 0.58, 0.46))
-FINE = (0.05, (1.0, 0.95, 0.9, 0.84, 0.78, 0.72, 0.64, 0.56, 0.48, 0.4))
-"""The parts that are tried first, and those that are tried if a coarse part is about equal: the
-largest distance between two positions, as a share of the side, and the lengths, as shares of the
-longest length that fits."""
-MIN_COARSE = 0.75
-"""The smallest correlation of a coarse part after which the fine parts are tried. Of the cropped
-images that were measured, 1 % have less."""
+
+class Trial(NamedTuple):
+    """The parts that are tried in one step.
+
+    `side`: the rows and columns of the means that are compared. `distance`: the largest distance
+    between two positions, as a share of the side of the image. `shares`: the lengths of the parts,
+    as shares of the longest length that fits. `enough`: the smallest correlation after which the
+    next step follows.
+    """
+
+    side: int
+    distance: float
+    shares: tuple[float, ...]
+    enough: float
+
+
+TRIALS = (
+    Trial(4, 0.12, (1.0, 0.88, 0.76, 0.64, 0.5), 0.75),
+    Trial(8, 0.11, (1.0, 0.9, 0.8, 0.7, 0.58, 0.46), 0.75),
+    Trial(8, 0.05, (1.0, 0.95, 0.9, 0.84, 0.78, 0.72, 0.64, 0.56, 0.48, 0.4), 1.0),
+)
+"""The steps: most pairs of different images are sorted out by the first one, which takes a tenth of
+the time. Finer means than 8 × 8 would have details that a part of a grid has not."""
 MIN_SHARE = 0.25
 """The smallest length of a part, as a share of the side: 4 cells of the grid."""
 MIN_DEVIATION = 4.0
@@ -47,72 +60,101 @@ def best_alignments(
     width / height. `whole`, `other`: int64 [p], the rows of the pairs.
     """
     found = np.full(len(whole), -1, np.float32)
+    if not len(whole):
+        return found
     quotient = np.log(aspects[other] / aspects[whole])
     rounded = np.round(quotient / ASPECT_STEP).astype(np.int64)
     order = np.argsort(rounded, kind="stable")
     starts = np.flatnonzero(np.diff(rounded[order], prepend=rounded[order][:1] - 1))
-    small = _reduced(grids)
     for start, stop in zip(starts, [*starts[1:], len(order)], strict=True):
         for first in range(start, stop, BATCH):
             pairs = order[first : min(first + BATCH, stop)]
             step = int(rounded[pairs[0]])
-            found[pairs] = _compared(small[whole[pairs]], grids[other[pairs]], step)
+            found[pairs] = _compared(grids[whole[pairs]], grids[other[pairs]], step)
     return found
 
 
 def _compared(wholes: Floats, others: Floats, step: int) -> Floats:
-    """Return the highest correlations of `wholes` [p, 64] with parts of `others` [p, 256]."""
-    best = _best(wholes, others, step, COARSE)
-    promising = np.flatnonzero(best >= MIN_COARSE)
-    if len(promising):
-        fine = _best(wholes[promising], others[promising], step, FINE)
-        best[promising] = np.maximum(best[promising], fine)
+    """Return the highest correlations of `wholes` [p, 256] with parts of `others` [p, 256].
+
+    If a step finds too little, its result is halved, so that no limit is reached.
+    """
+    best = np.full(len(wholes), -1, np.float32)
+    left = np.arange(len(wholes))
+    for trial in TRIALS:
+        found = _best(_reduced(wholes[left], trial.side), others[left], step, trial)
+        enough = found >= trial.enough
+        best[left] = found if trial is TRIALS[-1] else found / 2
+        if trial is TRIALS[-1]:
+            break
+        left = left[enough]
+        if not len(left):
+            break
     return best
 
 
-def _best(
-    wholes: Floats, others: Floats, step: int, tried: tuple[float, tuple[float, ...]]
-) -> Floats:
+def _best(wholes: Floats, others: Floats, step: int, trial: Trial) -> Floats:
     best = np.full(len(wholes), -1, np.float32)
-    squares = others.reshape(-1, GRID_SIDE, GRID_SIDE)
-    for down, right in _parts(step, tried):
-        rows = np.tensordot(squares, down, axes=(1, 2))  # [p, x, y, i]
-        parts = np.tensordot(rows, right, axes=(1, 2))  # [p, y, i, x, k]
-        positions = len(down) * len(right)
-        parts = parts.transpose(0, 1, 3, 2, 4).reshape(len(wholes), positions, SIDE * SIDE)
+    size = trial.side**2
+    for parts in _all_parts(others, step, trial):
         # `wholes` are centred, so the mean of a part has no effect on the product.
         product = np.matmul(parts, wholes[:, :, None])[..., 0]
         mean = parts.mean(axis=2)
-        squared = np.einsum("pwk,pwk->pw", parts, parts) - SIDE * SIDE * mean * mean
-        length = np.sqrt(np.maximum(squared, (MIN_DEVIATION * SIDE) ** 2))
+        squared = np.einsum("pwk,pwk->pw", parts, parts) - size * mean * mean
+        length = np.sqrt(np.maximum(squared, (MIN_DEVIATION * trial.side) ** 2))
         np.maximum(best, (product / length).max(axis=1), out=best)
     return best
 
 
-def _reduced(grids: Floats) -> Floats:
-    """Return the grids as SIDE × SIDE means, centred and of unit length, float32 [n, 64].
+def _all_parts(others: Floats, step: int, trial: Trial) -> Iterator[Floats]:
+    """Yield the means of all parts that are tried, in arrays [p, positions, side²]."""
+    if trial is TRIALS[0]:
+        # One large product takes a tenth of the time of many small ones.
+        matrix = _first_matrix(step)
+        if len(matrix):
+            yield (others @ matrix.T).reshape(len(others), -1, trial.side**2)
+        return
+    squares = others.reshape(-1, GRID_SIDE, GRID_SIDE)
+    for down, right in _parts(step, trial):
+        rows = np.tensordot(squares, down, axes=(1, 2))  # [p, x, y, i]
+        parts = np.tensordot(rows, right, axes=(1, 2))  # [p, y, i, x, k]
+        yield parts.transpose(0, 1, 3, 2, 4).reshape(len(others), -1, trial.side**2)
+
+
+@lru_cache(maxsize=64)
+def _first_matrix(step: int) -> Floats:
+    """Return the weights of all parts of the first trial, float32 [positions · side², 256]."""
+    found = [
+        np.kron(down[y], right[x])
+        for down, right in _parts(step, TRIALS[0])
+        for y in range(len(down))
+        for x in range(len(right))
+    ]
+    return np.concatenate(found) if found else np.empty((0, GRID_SIDE**2), np.float32)
+
+
+def _reduced(grids: Floats, side: int) -> Floats:
+    """Return the grids as side × side means, centred and of unit length, float32 [n, side²].
 
     The row of a grid with a small deviation is zero.
     """
-    half = GRID_SIDE // SIDE
-    means = grids.reshape(-1, SIDE, half, SIDE, half).mean(axis=(2, 4)).reshape(-1, SIDE * SIDE)
+    cells = GRID_SIDE // side
+    means = grids.reshape(-1, side, cells, side, cells).mean(axis=(2, 4)).reshape(-1, side * side)
     means = means - means.mean(axis=1, keepdims=True)
     length = np.linalg.norm(means, axis=1, keepdims=True)
-    clear = length >= MIN_DEVIATION * SIDE
+    clear = length >= MIN_DEVIATION * side
     return np.asarray(np.where(clear, means / np.maximum(length, 1e-6), 0), np.float32)
 
 
 @lru_cache(maxsize=256)
-def _parts(step: int, tried: tuple[float, tuple[float, ...]]) -> list[tuple[Floats, Floats]]:
-    """Return the parts that are tried, as matrices [positions, SIDE, GRID_SIDE] of both axes.
+def _parts(step: int, trial: Trial) -> list[tuple[Floats, Floats]]:
+    """Return the parts of a trial, as matrices [positions, side, GRID_SIDE] of both axes.
 
     `step`: the rounded logarithm of the quotient of the aspect ratios, in steps of ASPECT_STEP.
-    `tried`: COARSE or FINE.
     """
-    distance, shares = tried
     return [
-        (np.stack(list(_windows(height, distance))), np.stack(list(_windows(width, distance))))
-        for share in shares
+        (np.stack(list(_windows(height, trial))), np.stack(list(_windows(width, trial))))
+        for share in trial.shares
         for width, height in [_lengths(share, float(np.exp(step * ASPECT_STEP)))]
         if min(width, height) >= MIN_SHARE
     ]
@@ -123,11 +165,11 @@ def _lengths(share: float, quotient: float) -> tuple[float, float]:
     return (share / quotient, share) if quotient >= 1 else (share, share * quotient)
 
 
-def _windows(length: float, distance: float) -> Iterator[Floats]:
-    """Yield a matrix [SIDE, GRID_SIDE] of weights for each position of a part of this length."""
-    count = int(np.ceil((1 - length) / distance - 1e-9)) + 1
+def _windows(length: float, trial: Trial) -> Iterator[Floats]:
+    """Yield a matrix [side, GRID_SIDE] of weights for each position of a part of this length."""
+    count = int(np.ceil((1 - length) / trial.distance - 1e-9)) + 1
     for start in np.linspace(0, 1 - length, count):
-        edges = (start + length * np.arange(SIDE + 1) / SIDE) * GRID_SIDE
+        edges = (start + length * np.arange(trial.side + 1) / trial.side) * GRID_SIDE
         cells = np.arange(GRID_SIDE)
         overlap = np.minimum(edges[1:, None], cells + 1) - np.maximum(edges[:-1, None], cells)
         weights = np.clip(overlap, 0, None)

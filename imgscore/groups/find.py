@@ -112,7 +112,7 @@ def find_links(images: Images, pairs: Ints) -> Links:
     mirrored = grids.reshape(-1, GRID_SIDE, GRID_SIDE)[:, :, ::-1].reshape(grids.shape)
     plain = np.einsum("ij,ij->i", grids[left], grids[right])
     flipped = np.einsum("ij,ij->i", grids[left], mirrored[right])
-    rich = np.asarray(_tones(images.grids) >= MIN_TONES)
+    rich = np.asarray(tones(images.grids) >= MIN_TONES)
     kinds = np.zeros(len(pairs), np.int64)
     kinds[(flipped >= EQUAL_GRIDS) & (cosine >= MIRROR_COSINE) & rich[left]] = MIRRORED
     kinds[(plain >= EQUAL_GRIDS) & (cosine >= MIN_COSINE)] = NEAR
@@ -133,15 +133,17 @@ def _find_parts(images: Images, pairs: Ints, cosine: Floats, kinds: Ints, rich: 
     if not len(open_pairs):
         return
     near = open_pairs[_nearest(pairs[open_pairs], cosine[open_pairs])]
-    for whole, other in (pairs[near].T, pairs[near, ::-1].T):
-        fit = best_alignments(images.grids, images.aspects, whole, other)
+    for first, second in (pairs[near].T, pairs[near, ::-1].T):
+        chosen = np.flatnonzero(rich[first] | (cosine[near] >= PLAIN_PARTS[1]))
+        fit = np.full(len(near), -1, np.float32)
+        fit[chosen] = best_alignments(images.grids, images.aspects, first[chosen], second[chosen])
         for correlation, least in PARTS:
-            kinds[near[rich[whole] & (fit >= correlation) & (cosine[near] >= least)]] = PART
+            kinds[near[rich[first] & (fit >= correlation) & (cosine[near] >= least)]] = PART
         correlation, least = PLAIN_PARTS
         kinds[near[(fit >= correlation) & (cosine[near] >= least)]] = PART
 
 
-def _tones(grids: Floats) -> Floats:
+def tones(grids: Floats) -> Floats:
     """Return the entropy of the luma of each grid in bits, float32 [n]: from 0 to 6."""
     bins = np.minimum(grids, 255).astype(np.int64) // 4 + 64 * np.arange(len(grids))[:, None]
     share = np.bincount(bins.ravel(), minlength=64 * len(grids)).reshape(-1, 64) / grids.shape[1]

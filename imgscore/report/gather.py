@@ -34,17 +34,7 @@ from imgscore.report.data import (
     dump,
     load,
 )
-from imgscore.report.near_duplicates import near_groups
-from imgscore.store import (
-    comparisons,
-    failures,
-    heads,
-    labels,
-    scores,
-    sightings,
-    similarity,
-    traits,
-)
+from imgscore.store import comparisons, failures, heads, labels, scores, sightings, traits
 from imgscore.store.examples import Labelled, examples_of
 from imgscore.store.group_members import PresentGroup, present_groups
 from imgscore.store.image_paths import present_path
@@ -53,14 +43,12 @@ from imgscore.watches import within
 if TYPE_CHECKING:
     from imgscore.embedders.registry import Spec
     from imgscore.heads.base import Fitted
-    from imgscore.heads.features import Features
     from imgscore.store.schema import Sighting
     from imgscore.store.transaction import Txn
 
 NEIGHBOURS = 4
 """The largest number of images that are shown beside a suspect. One line of the page has room for
 this number."""
-ALIKE = "These images are nearly the same."
 EQUAL = "The bytes of these files are equal."
 
 
@@ -187,7 +175,7 @@ class Gatherer:
             images=self._images,
             folders=[os.fsdecode(folder) for folder in self._folders],
             suspects=suspect_labels,
-            groups=self._groups(labelled.features if labelled else None),
+            groups=self._groups(),
             answers=comparisons.count(self._txn, self._taste),
             labels=len(self._labels),
             cameras=list(self._cameras),
@@ -268,23 +256,13 @@ class Gatherer:
             )
         return found
 
-    def _groups(self, features: Features | None) -> list[Group]:
+    def _groups(self) -> list[Group]:
         """Return the groups of images, and the copies with equal bytes.
 
         The group with the best image of all is returned first. Groups without an image in an inbox
-        are left out. A store of an older version has no groups until all images were compared once:
-        until then, near-duplicates among the best images are searched here.
+        are left out.
         """
         found = [self._stored(group) for group in present_groups(self._txn, self._inboxes)]
-        if similarity.state(self._txn) is None:
-            ranks = {
-                digest: self._rank(number)
-                for digest, number in self._numbers.items()
-                if number < self._present
-            }
-            for digests in near_groups(self._txn, self._spec, ranks, features):
-                numbers = [self._numbers[digest] for digest in digests]
-                found.append(self._group("near-duplicates", ALIKE, numbers))
         copies: dict[bytes, list[int]] = {}
         for number in range(self._present):
             copies.setdefault(self._digests[number], []).append(number)

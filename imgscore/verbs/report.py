@@ -16,6 +16,7 @@ from imgscore.messages import MAX_ROWS, BaseRequest, Message, PathText, Progress
 from imgscore.report.data import WatchFolders
 from imgscore.verbs.argument_checks import folder_of
 from imgscore.verbs.base import Steps, Waiting, display_path, in_turn
+from imgscore.verbs.groups import until_found
 from imgscore.verbs.queries import answer, inboxes_of
 from imgscore.verbs.tastes import each
 from imgscore.verbs.thumbnails import thumbnails_folder
@@ -78,6 +79,7 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
     folder, wanted = folder_of(request.folder), request.taste
     if folder is not None and (place := engine.ctx.watches.locate(folder)) is not None:
         wanted = wanted or place.watch.taste
+    yield from until_found(engine)
     yield from each(engine, wanted, lambda taste: _gather(engine, taste, folder, request))
 
 

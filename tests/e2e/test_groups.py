@@ -147,6 +147,31 @@ def test_groups_in_a_store_without_an_index_are_found_without_a_scan(inbox: Path
         store.commit(similarity.clear)
         store.commit(groups.clear)
     assert listed() == wanted
+    # The daemon was killed in the first pass: the index is there in part, and one link is old.
+    with Store(paths.store_folder()) as store, store.write() as txn:
+        similarity.set_state(txn, None)
+        first, second, *_ = (digest for digest, _ in groups.numbers(txn))
+        similarity.add(txn, [], [similarity.Link(first, b"x" * 32, 1, 0.9)])
+        groups.replace(txn, [first, second], [])
+    assert listed() == wanted
+
+
+def test_groups_after_kill_9_in_the_first_pass_are_the_same(inbox: Path, start: Start) -> None:
+    for number in range(12):
+        scenery(number).save(inbox / f"{number}.png")
+        scenery(number).save(inbox / f"{number}.jpg", quality=60)
+    assert imgscore("scan").code == 0
+    wanted = listed()
+    assert len(wanted) == 12
+    with Store(paths.store_folder()) as store:
+        store.commit(similarity.clear)
+        store.commit(groups.clear)
+    for _ in range(3):
+        daemon = start()
+        daemon.kill()
+    daemon = start()
+    daemon.settle()
+    assert listed() == wanted
 
 
 def scenery(number: int) -> Image.Image:

@@ -1,0 +1,245 @@
+"""Groups of similar images: how many changed copies are found, and the CPU time for 100,000 images.
+
+The copies are made of real images. The limits in `groups/find.py` were tuned on images with an even
+number; only those with an odd number are measured here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import resource
+import time
+from collections.abc import Callable, Iterator
+from random import Random
+from types import SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageEnhance, ImageFont, ImageOps
+
+from bench.figures import Figure, Setting
+from imgscore.embedders import registry
+from imgscore.errors import ImageError
+from imgscore.groups.find import MIN_TONES, find_links, tones
+from imgscore.images.decode import decode
+from imgscore.images.traits import Traits
+from imgscore.store import groups, similarity, traits, vectors
+from imgscore.store.groups import NewGroup
+from imgscore.store.store import Store
+from imgscore.store.transaction import Txn
+from imgscore.workers.find_groups import _images, _matrix, _width, find_groups, unit_rows
+from imgscore.workers.group_messages import FindGroups, GroupsFound
+
+MAX_SIDE = 1600
+MIN_SIDE = 64
+MIN_RECALL = 0.9
+MAX_CPU_SECONDS = 120
+"""60 s of two cores."""
+
+
+def _crop(picture: Image.Image, share: float, random: Random) -> Image.Image:
+    """A random part with `share` of the area."""
+    width, height = (max(8, int(side * share**0.5)) for side in picture.size)
+    left, top = random.randint(0, picture.width - width), random.randint(0, picture.height - height)
+    return picture.crop((left, top, left + width, top + height))
+
+
+def _watermark(picture: Image.Image) -> Image.Image:
+    marked = picture.copy()
+    ImageDraw.Draw(marked, "RGBA").text(
+        (picture.width * 0.12, picture.height * 0.4), "© SAMPLE",
+        font=ImageFont.load_default(max(12, picture.width // 9)), fill=(255, 255, 255, 150),
+        stroke_width=2, stroke_fill=(0, 0, 0, 110),
+    )  # fmt: skip
+    return marked
+
+
+def _screenshot(picture: Image.Image, random: Random) -> Image.Image:
+    """A picture in a viewer of a phone or of a desktop, with bars."""
+    width, height = random.choice([(540, 1170), (1366, 768)])
+    screen = Image.new("RGB", (width, height), random.choice([(0, 0, 0), (240, 240, 240)]))
+    shown = ImageOps.contain(picture, (width, height - 130))
+    screen.paste(shown, ((width - shown.width) // 2, 60 + (height - 130 - shown.height) // 2))
+    draw = ImageDraw.Draw(screen)
+    draw.rectangle((0, 0, width, 40), fill=(90, 90, 95))
+    draw.text((12, 12), "12:34  picture.jpg", fill=(255, 255, 255))
+    return screen
+
+
+CHANGES: dict[str, Callable[[Image.Image, Random], Image.Image]] = {
+    "JPEG of quality 40": lambda picture, _: _encoded(picture, 40),
+    "half the size": lambda picture, _: picture.resize((picture.width // 2, picture.height // 2)),
+    "a quarter of the size": lambda picture, _: picture.resize(
+        (picture.width // 4, picture.height // 4)
+    ),
+    "cropped by 10 %": lambda picture, random: _crop(picture, 0.9, random),
+    "cropped by 30 %": lambda picture, random: _crop(picture, 0.7, random),
+    "watermark": lambda picture, _: _watermark(picture),
+    "brighter": lambda picture, _: ImageEnhance.Brightness(picture).enhance(1.25),
+    "frame": lambda picture, random: ImageOps.expand(
+        picture, max(6, picture.width // 12), fill=random.choice(["black", "white"])
+    ),
+    "screenshot": _screenshot,
+    "mirrored": lambda picture, _: ImageOps.mirror(picture),
+}
+
+
+def _encoded(picture: Image.Image, quality: int) -> Image.Image:
+    data = io.BytesIO()
+    picture.save(data, "JPEG", quality=quality)
+    return Image.open(data)
+
+
+class _Reader:
+    """Decodes and embeds pictures as a worker does."""
+
+    def __init__(self) -> None:
+        self.spec = registry.spec(registry.BUILT_IN, use_filename=False)
+        self.preprocessor = registry.preprocessor(registry.BUILT_IN)
+        self.embedder = registry.load(registry.BUILT_IN, "cpu", lambda _: None)
+        self.values: list[bytes] = []
+        self.traits: list[Traits] = []
+
+    def add(self, data: bytes) -> int:
+        """Read an image file, and return its row."""
+        picture = decode(data, self.preprocessor.min_side, settled=True)
+        vector = self.embedder.embed_inputs(self.preprocessor.inputs(picture))
+        self.values.append(vector.tobytes())
+        self.traits.append(picture.traits)
+        return len(self.values) - 1
+
+    def add_picture(self, picture: Image.Image) -> int:
+        data = io.BytesIO()
+        picture.convert("RGB").save(data, "JPEG", quality=90)
+        return self.add(data.getvalue())
+
+    def found(self, pairs: list[tuple[int, int]]) -> int:
+        """How many of the pairs are found to be similar."""
+        rows = unit_rows(_matrix(self.values, self.spec), _width(self.spec))
+        listed = np.array(pairs, np.int64).reshape(-1, 2)
+        return len(find_links(_images(rows, self.traits), listed).rows)
+
+
+def measure(setting: Setting) -> Iterator[Figure]:
+    """Measure the share of found copies, of wrong pairs, and the CPU time of a pass over all."""
+    reader = _Reader()
+    originals: list[int] = []
+    changed: dict[str, list[tuple[int, int]]] = {name: [] for name in CHANGES}
+    for number, path in enumerate(setting.images(setting.choose(60, 400), seed=11)):
+        if number % 2 == 0:
+            continue
+        try:
+            row = reader.add(path.read_bytes())
+        except ImageError:
+            continue
+        with Image.open(path) as opened:
+            picture = Image.new("RGB", opened.size, "white")
+            clear = opened.convert("RGBA")
+            picture.paste(clear, mask=clear.getchannel("A"))
+        picture.thumbnail((MAX_SIDE, MAX_SIDE))
+        if min(picture.size) < MIN_SIDE or max(picture.size) > 4 * min(picture.size):
+            continue
+        originals.append(row)
+        for name, change in CHANGES.items():
+            copy = reader.add_picture(change(picture, Random(number)))
+            changed[name].append((row, copy))
+    grids = np.stack([_grid(known) for known in reader.traits])
+    rich = tones(grids) >= MIN_TONES
+    for name, pairs in changed.items():
+        for kind, wanted in (("many", True), ("few", False)):
+            chosen = [pair for pair in pairs if rich[pair[0]] == wanted]
+            share = reader.found(chosen) / max(len(chosen), 1)
+            aimed = wanted and name != "screenshot"
+            yield Figure(
+                f"found copies of {len(chosen)} images with {kind} tones: {name}",
+                f"{share:.1%}",
+                target=f"≥ {MIN_RECALL:.0%}" if aimed else "",
+                met=share >= MIN_RECALL if aimed else None,
+            )
+    others = [(a, b) for at, a in enumerate(originals) for b in originals[at + 1 :]]
+    wrong = reader.found(others)
+    yield Figure(
+        f"pairs of different files that are called similar, of {len(others):,}",
+        f"{wrong} ({wrong / max(len(others), 1):.3%})",
+    )
+    yield from _measure_pass(setting, reader)
+
+
+def _measure_pass(setting: Setting, reader: _Reader) -> Iterator[Figure]:
+    """Measure a pass over a large store: mixtures of the images, one in five with a copy."""
+    count = setting.choose(10_000, 100_000)
+    random = np.random.default_rng(0)
+    with Store(setting.scratch / "groups") as store:
+        vector, known = _matrix(reader.values, reader.spec).astype(np.float32), reader.traits
+        for start in range(0, count, 5000):
+            size = min(5000, count - start)
+            first, second = random.integers(0, len(vector), (2, size))
+            share = random.uniform(0.2, 0.8, (size, 1)).astype(np.float32)
+            mixed = share * vector[first] + (1 - share) * vector[second]
+            fifth = size // 5
+            mixed[:fifth] = mixed[-fifth:] * random.normal(1, 0.02, mixed[-fifth:].shape)
+            share[:fifth], first[:fifth], second[:fifth] = (
+                share[-fifth:],
+                first[-fifth:],
+                second[-fifth:],
+            )
+            grids = [
+                (part * _grid(known[a]) + (1 - part) * _grid(known[b])).astype(np.uint8).tobytes()
+                for part, a, b in zip(share, first, second, strict=True)
+            ]
+            _store_images(store, reader.spec.image_embedder, start, mixed, grids)
+        context = SimpleNamespace(store=store, spec=reader.spec, on_progress=lambda *_: None)
+        began, peak = time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        parts = list(find_groups(cast("Any", context), FindGroups()))
+        seconds = time.process_time() - began
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak
+        found = sum(len(part.groups) for part in parts)
+        yield Figure(
+            f"groups of all {count:,} images: CPU time of the worker ({found:,} groups, "
+            f"{peak >> 10:,} MB)",
+            f"{seconds:.0f} s CPU", target=f"≤ {MAX_CPU_SECONDS} s CPU for 100,000",
+            met=seconds <= MAX_CPU_SECONDS * count / 100_000,
+        )  # fmt: skip
+        longest = 0.0
+        for part in parts:
+            began = time.process_time()
+            _commit(store, part)
+            longest = max(longest, time.process_time() - began)
+        new = [hashlib.sha256(str(row).encode()).digest() for row in range(20)]
+        began = time.process_time()
+        for digest in new:
+            list(find_groups(cast("Any", context), FindGroups([digest])))
+        yield Figure(
+            "one new image among them: CPU time of the worker",
+            f"{(time.process_time() - began) / len(new) * 1e3:.0f} ms CPU",
+            f"{longest * 1e3:.0f} ms CPU, the longest commit of the daemon in the pass",
+        )
+
+
+def _grid(image: Traits) -> np.ndarray:
+    return np.frombuffer(image.grid or bytes(256), np.uint8).astype(np.float32)
+
+
+def _store_images(
+    store: Store, embedder: str, start: int, rows: np.ndarray, grids: list[bytes]
+) -> None:
+    digests = [hashlib.sha256(str(start + row).encode()).digest() for row in range(len(rows))]
+
+    def write(txn: Txn) -> None:
+        pairs = zip(digests, rows.astype(np.float16), strict=True)
+        vectors.append(txn, embedder, [(digest, row.tobytes()) for digest, row in pairs])
+        for digest, grid in zip(digests, grids, strict=True):
+            image = Traits(width=600, height=400, format="JPEG", bytes_per_pixel=1, grid=grid)
+            traits.record(txn, digest, image)
+
+    store.commit(write)
+
+
+def _commit(store: Store, part: GroupsFound) -> None:
+    def write(txn: Txn) -> None:
+        similarity.add(txn, part.entries, part.links)
+        wanted = [NewGroup(new.kind, tuple(new.members), new.why) for new in part.groups]
+        groups.replace(txn, part.regrouped, wanted)
+
+    store.commit(write)
