@@ -33,7 +33,7 @@ MIN_CORRELATION = 0.7
 """The smallest correlation of the grids of images with the cosine EQUAL_COSINE."""
 MIRROR_COSINE = 0.85
 """The smallest cosine of two images with mirrored grids."""
-PARTS = ((0.95, 0.7), (0.91, 0.88))
+PARTS = ((0.95, 0.65), (0.91, 0.8))
 """The smallest correlations of an image with a part of another one, each with the smallest cosine:
 images that are less alike must fit better."""
 MIN_TONES = 4.0
