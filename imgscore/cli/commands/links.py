@@ -305,7 +305,7 @@ class _Counts:
         """Return a line about the whole folder."""
         total = self._of["made"] + self._of["renamed"] + self._of["kept"]
         if not removes and not any(self._of.values()):
-            return "no image has a label or a score yet; see: imgscore status"
+            return "no image has a label or a score yet; what is missing: imgscore status"
         would = " would be" if dry_run else ""
         parts = [f"{count}{would} {what}" for what, count in self._of.items() if count]
         if removes:
