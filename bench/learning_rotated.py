@@ -256,8 +256,8 @@ def trust(cache: Path, draws: int, counts: tuple[int, ...]) -> None:
     """Print the calibration of the head's scores, and the coverage of its intervals.
 
     The tested images have whims, too, because a score is the probability of a label. They are
-    weighted as if they had the labels' share of keeps. The expected calibration error has ten bins
-    of equal width.
+    weighted as if they had the labels' share of images that fit the taste. The expected calibration
+    error has ten bins of equal width.
     """
     sums = np.zeros((len(counts), 5))
     total = 0
@@ -270,14 +270,16 @@ def trust(cache: Path, draws: int, counts: tuple[int, ...]) -> None:
                     score = library.score(fitted, rest).astype(np.float64)
                     wrong = np.random.default_rng(count).random(len(rest)) < taste.whims
                     truth = taste.keep[rest] ^ wrong
+                    keep, share = taste.keep[rest], taste.keep[rows].mean()
+                    weight = np.where(keep, share / keep.mean(), (1 - share) / (1 - keep.mean()))
                     share = labels.mean()
-                    weight = np.where(truth, share / truth.mean(), (1 - share) / (1 - truth.mean()))
                     bins = np.minimum((score * 10).astype(int), 9)
                     gaps = np.bincount(bins, weight * (score - truth), 10)
                     clipped = np.clip(np.where(truth, score, 1 - score), 1e-6, 1)
                     base = -share * np.log(share) - (1 - share) * np.log(1 - share)
                     measured = quality(fitted.held_out.score, labels.astype(np.float32))
-                    auc = 1 - error_of(score, truth)
+                    ranking = Ranking(score.astype(np.float32), truth.astype(np.float32))
+                    auc = ranking.auc(weight)
                     assert measured.auc is not None
                     sums[column] += [
                         np.abs(gaps).sum() / weight.sum(),
