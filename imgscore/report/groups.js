@@ -23,11 +23,18 @@ const PAN = 0.15;
 /** @type {Record<string, [number, number]>} */
 const DIRECTIONS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
+/** @type {WeakMap<Group, string>} */
+const keys = new WeakMap();
+
 /**
- * The key of a group that does not change when the images get a new order.
+ * The key of a group. It does not change when the images get a new order.
  * @param {Group} group
  */
-const keyOf = (group) => [...group.images.map((number) => images[number].sha256)].sort()[0];
+function keyOf(group) {
+  const known = keys.get(group) || [...group.images.map((number) => images[number].sha256)].sort()[0];
+  keys.set(group, known);
+  return known;
+}
 
 /** @param {Group} group */
 const membersOf = (group) => group.images.map((number) => images[number]);
@@ -69,7 +76,7 @@ export const groupWalk = {
 
   /** @param {Group} group */
   isDecided(group) {
-    return this.left.has(keyOf(group)) || membersOf(group).every((image) => image.label);
+    return this.left.has(keyOf(group)) || group.images.every((number) => images[number].label);
   },
 
   /** @param {boolean} isList whether to show the cards of all groups */
