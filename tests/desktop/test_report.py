@@ -221,7 +221,7 @@ def _parts(page: "Page", library: Path) -> None:
     _expect(first).to_contain_text("labelled keep")
     assert first.locator("figure").count() == 4
     page.click("#tabs [value=groups]")
-    _expect(page.locator("#groups")).to_contain_text("2 near-duplicates")
+    _expect(page.locator("#groups")).to_contain_text("2 copies")
     page.click("#tabs [value=failures]")
     _expect(page.locator("#failures")).to_contain_text(str(library / "broken.jpg"))
     page.click("#tabs [value=learning]")
