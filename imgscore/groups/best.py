@@ -62,6 +62,14 @@ def _noise(image: Quality) -> float | None:
     return None if image.noise is None else log2(1 + image.noise**2)
 
 
+def _highlights(image: Quality) -> float | None:
+    return image.highlights
+
+
+def _shadows(image: Quality) -> float | None:
+    return image.shadows
+
+
 def _step(image: Quality) -> float | None:
     """Return the logarithm of the rounding of the coarsest compression.
 
@@ -80,14 +88,17 @@ def _step(image: Quality) -> float | None:
 FACTS: tuple[tuple[float, _Fact], ...] = (
     (1.0, lambda image: _log(image.detail)),
     (-0.02, _noise),
-    (-3.4, lambda image: image.highlights),
-    (-1.0, lambda image: image.shadows),
+    (-3.4, _highlights),
+    (-1.0, _shadows),
     (0.002, lambda image: _log(image.pixels)),
     (0.001, lambda image: _log(image.bytes)),
 )
 """The weight of each fact. The unit of the sum is a doubling of the detail. The weights were fitted
 to degraded copies of real images, and judged on other images (bench/RESULTS.md). The numbers of
 pixels and of bytes decide only between images that are not measured, or are equal in all else."""
+MAX_CLIPPED = 0.1
+"""The largest share of clipped pixels that counts, above the smallest one in the group. A white
+background is clipped or not by a change of the exposure that is not visible."""
 STEP_WEIGHT = -0.35
 """The weight of the excess of the compression's step: how far another image of the group has a
 smaller step. This image must have as many pixels and nearly as much detail. A blurred or scaled
@@ -106,6 +117,10 @@ def best_first(members: Sequence[Quality]) -> list[int]:
         if values.count(values[0]) == len(values):
             continue  # The fact is the same for all, or is not measured.
         known = [value for value in values if value is not None]
+        if fact in (_highlights, _shadows):
+            most = min(known) + MAX_CLIPPED
+            values = [value if value is None else min(value, most) for value in values]
+            known = [min(value, most) for value in known]
         middle = median(known) if len(known) < len(values) else 0.0
         for index, value in enumerate(values):
             sums[index] += weight * (middle if value is None else value)

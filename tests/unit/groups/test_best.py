@@ -70,6 +70,11 @@ def test_best_first_with_clipped_highlights_puts_the_image_last() -> None:
     assert best_first([SHARP._replace(highlights=0.3, bytes=5_000_000), SHARP]) == [1, 0]
 
 
+def test_best_first_of_images_with_a_white_background_prefers_the_sharp_one() -> None:
+    darker = SHARP._replace(detail=1.2e4, sharpness=1.0, highlights=0.0)
+    assert best_first([darker, SHARP._replace(highlights=0.9)]) == [1, 0]
+
+
 def test_best_first_before_the_measurement_prefers_more_pixels_then_bytes() -> None:
     small = Quality(pixels=3_000_000, bytes=900_000)
     large = Quality(pixels=12_000_000, bytes=900_000)
