@@ -145,9 +145,14 @@ def _find_parts(images: Images, pairs: Ints, cosine: Floats, kinds: Ints, rich: 
 
 def tones(grids: Floats) -> Floats:
     """Return the entropy of the luma of each grid in bits, float32 [n]: from 0 to 6."""
-    bins = np.minimum(grids, 255).astype(np.int64) // 4 + 64 * np.arange(len(grids))[:, None]
-    share = np.bincount(bins.ravel(), minlength=64 * len(grids)).reshape(-1, 64) / grids.shape[1]
-    return np.asarray(-(share * np.log2(np.maximum(share, 1e-9))).sum(axis=1), np.float32)
+    entropy = np.empty(len(grids), np.float32)
+    for start in range(0, len(grids), 4096):
+        block = np.minimum(grids[start : start + 4096], 255).astype(np.int64) // 4
+        bins = block + 64 * np.arange(len(block))[:, None]
+        share = np.bincount(bins.ravel(), minlength=64 * len(block)).reshape(-1, 64)
+        share = share / grids.shape[1]
+        entropy[start : start + 4096] = -(share * np.log2(np.maximum(share, 1e-9))).sum(axis=1)
+    return entropy
 
 
 def _nearest(pairs: Ints, cosine: Floats) -> Ints:
