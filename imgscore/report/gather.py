@@ -14,6 +14,7 @@ import numpy as np
 
 from imgscore.errors import ImgscoreError
 from imgscore.fsutil import write_atomic
+from imgscore.groups.copy_names import original_first
 from imgscore.heads.evaluate import evaluate
 from imgscore.heads.recipes import AUTO, recipe
 from imgscore.heads.results import Evaluation, comparison_of, pairs_of, quality_of
@@ -266,7 +267,9 @@ class Gatherer:
         copies: dict[bytes, list[int]] = {}
         for number in range(self._present):
             copies.setdefault(self._digests[number], []).append(number)
-        found += [self._group("copies", EQUAL, numbers) for numbers in copies.values()]
+        for numbers in copies.values():
+            numbers.sort(key=lambda number: original_first(self._paths[number] or b""))
+            found.append(self._group("copies", EQUAL, numbers))
         shown = [
             group
             for group in found
