@@ -19,6 +19,7 @@ from imgscore.embedders import devices, lite0_spec, registry
 from imgscore.embedders.registry import BUILT_IN
 from imgscore.heads import recipes
 from imgscore.images.traits import Traits
+from imgscore.links.settings import LinkFolder
 from imgscore.paths import head_file
 from imgscore.store import heads, labels, sightings, traits, vectors
 from imgscore.store.schema import Fingerprint, LabelEvent, LabelName, Sighting
@@ -184,10 +185,19 @@ def test_make_folder_after_confinement_lets_libraries_make_files(files: Files) -
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+def links(files: Files) -> Task:
+    folder = paths.cache_folder() / "links"  # a worker without links in the config can write here
+    folder.mkdir(parents=True)
+    settings = LinkFolder(os.fsencode(folder), TASTE, 5, 0, 0.0, "link", True)
+    return messages.RefreshLinks(settings, [files.watch], must_be_new=True)
+
+
 TASKS: dict[type[Any], Callable[[Files], Task]] = {
     messages.IndexFile: lambda files: messages.IndexFile(os.fsencode(files.image), TASTE, "1"),
     messages.MakeThumbnail: thumbnail,
     messages.MeasureQuality: quality,
+    messages.RefreshLinks: links,
+    queries.BestQuery: lambda files: queries.BestQuery(TASTE, [files.watch], 5, 0, 0.0),
     messages.FindGroups: lambda _: messages.FindGroups(),
     messages.Train: lambda files: messages.Train(TASTE),
     messages.Rescore: lambda files: messages.Rescore(TASTE, "1"),
