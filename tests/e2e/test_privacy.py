@@ -50,13 +50,16 @@ def test_verbs_any_umask_make_no_file_for_others(
             ["db", "backup", out / "backup"], ["next", "--json"], ["suspects"], ["evaluate"],
             ["export", bundle], ["heads", "export", out / "head.safetensors"], ["stop"],
             ["scan"], ["db", "compact"], ["db", "restore", out / "backup"],
-            ["links", out / "links"],
+            ["links", tmp_path / "best"],
         ):  # fmt: skip
             done = imgscore(*command)
             assert done.code in (0, 1, 2) and "Traceback" not in done.err, (command, done)
         assert (out / "page.html").exists() and (out / "backup" / "data.mdb").exists()
         own = [paths.data_folder(), paths.cache_folder(), paths.runtime_folder(), out]
         assert open_paths(*(folder for folder in own if folder.exists())) == []
+        links = tmp_path / "best"
+        assert links.stat().st_mode & 0o777 == 0o777 & ~umask, "the user's own folder"
+        assert open_paths(*links.iterdir()) == []
     finally:
         os.umask(before)
 
