@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from math import isfinite, nan
 from typing import NamedTuple
@@ -59,7 +60,19 @@ def are_series(first: Shot, second: Shot) -> bool:
     return differ and gap(first, second) <= SERIES_SECONDS
 
 
-def seconds_between(shots: list[Shot]) -> float:
-    """Return the seconds from the first to the last photograph; 0 if the times are unknown."""
-    times = [shot.seconds for shot in shots if isfinite(shot.seconds)]
-    return max(times) - min(times) if times else 0.0
+def burst_of(shots: Iterable[Shot]) -> list[Shot]:
+    """Return the largest part of the photographs that is one burst, sorted by time.
+
+    One camera took them, each at most BURST_SECONDS after the one before.
+    """
+    timed = [shot for shot in shots if shot.camera and isfinite(shot.seconds)]
+    timed.sort(key=lambda shot: (shot.camera, shot.seconds))
+    found: list[Shot] = []
+    run: list[Shot] = []
+    for shot in timed:
+        if run and not are_burst(run[-1], shot):
+            run = []
+        run.append(shot)
+        if len(run) > len(found):
+            found = run
+    return found

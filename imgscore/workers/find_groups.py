@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from imgscore.groups.find import BURST, MIRRORED, PART, Images, Links, find_links, unit_rows
+from imgscore.groups.find import MIRRORED, PART, Images, Links, find_links, unit_rows
 from imgscore.groups.nearest import (
     MAX_NEAREST,
     MIN_COSINE,
@@ -19,7 +19,7 @@ from imgscore.groups.nearest import (
     make_frame,
     nearest_pairs,
 )
-from imgscore.groups.shots import BURST_SECONDS, NO_SHOT, Shot, gap, seconds_between, shot_of
+from imgscore.groups.shots import BURST_SECONDS, NO_SHOT, Shot, burst_of, shot_of
 from imgscore.groups.split import components, split
 from imgscore.images.traits import GRID_SIDE, Traits
 from imgscore.store import similarity, traits, vectors
@@ -311,9 +311,9 @@ def _grouped(
     for centre, *others in groups:
         kinds = {graph.kinds[frozenset((centre, other))] for other in others}
         members = [centre, *others]
-        if BURST in kinds:
-            why = _burst_text([shots.get(member, NO_SHOT) for member in members])
-            found.append(FoundGroup("bursts", members, why))
+        burst = burst_of(shots.get(member, NO_SHOT) for member in members)
+        if 2 * len(burst) > len(members):
+            found.append(FoundGroup("bursts", members, _burst_text(burst, len(members))))
             continue
         why = "These images are almost equal."
         if MIRRORED in kinds:
@@ -324,13 +324,13 @@ def _grouped(
     return found
 
 
-def _burst_text(shots: list[Shot]) -> str:
-    timed = [shot for shot in shots if gap(shot, shots[0]) == gap(shot, shots[0])]
-    seconds = seconds_between(timed)
-    camera = shots[0].camera or "One camera"
+def _burst_text(burst: list[Shot], images: int) -> str:
+    """Return the reason of a group in which most images are of one burst."""
+    seconds = burst[-1].seconds - burst[0].seconds
+    photographs = "these photographs" if len(burst) == images else "most of these images"
     unit = "second" if seconds <= 1 else "seconds"
     length = f"{max(seconds, 0.1):.1f}".removesuffix(".0")
-    return f"{camera} took these photographs within {length} {unit}."
+    return f"{burst[0].camera} took {photographs} within {length} {unit}."
 
 
 def _width(spec: Spec) -> int:

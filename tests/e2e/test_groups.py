@@ -111,6 +111,18 @@ def test_groups_finds_changed_copies_of_a_picture_and_no_other_pictures(
     assert listed("--kind", "near-duplicates") == [("near-duplicates", wanted[1:])]
 
 
+def test_groups_of_one_picture_from_two_days_give_the_seconds_of_the_burst(inbox: Path) -> None:
+    for at, taken in enumerate(("01 12:00:00", "01 12:00:02", "01 12:00:03", "30 09:00:00")):
+        exif = Image.Exif()
+        exif[0x0110] = "Camera"
+        exif.get_ifd(0x8769)[0x9003] = f"2024:05:{taken}"
+        ImageOps.fit(scenery(1), (480, 310 + at)).save(inbox / f"{at}.jpg", exif=exif, quality=92)
+    assert imgscore("scan").code == 0
+    (row,) = imgscore("groups", "--json").rows
+    assert row["kind"] == "bursts"
+    assert row["why"] == "Camera took most of these images within 3 seconds."
+
+
 def test_groups_of_photographs_are_bursts_but_not_brackets(inbox: Path) -> None:
     def shoot(name: str, picture: Image.Image, second: str, bias: float = 0.0) -> None:
         exif = Image.Exif()

@@ -2,7 +2,7 @@
 
 from math import isnan, nan
 
-from imgscore.groups.shots import NO_SHOT, Shot, are_burst, are_series, gap, shot_of
+from imgscore.groups.shots import NO_SHOT, Shot, are_burst, are_series, burst_of, gap, shot_of
 from imgscore.images.traits import Traits, fraction, stops
 
 
@@ -22,6 +22,14 @@ def test_are_burst_needs_one_camera_and_a_short_time() -> None:
     assert not are_burst(first, Shot("D", 100.0))
     assert not are_burst(first, Shot("C", nan))
     assert isnan(gap(first, Shot("D", 100.0)))
+
+
+def test_burst_of_photographs_of_two_days_and_others_is_the_larger_burst() -> None:
+    burst = [Shot("C", 100.0, None), Shot("C", 100.0, 0.0), Shot("C", 109.0), Shot("C", 118.0)]
+    others = [Shot("C", 90000.0), Shot("C", 90001.0), Shot("D", 109.0), Shot("C", nan), NO_SHOT]
+    assert burst_of([*others, *reversed(burst)])[2:] == burst[2:]
+    assert len(burst_of([*others, *burst])) == 4
+    assert burst_of([NO_SHOT, Shot("C", nan)]) == []
 
 
 def test_are_series_needs_different_exposures_or_a_joined_panorama() -> None:
