@@ -11,6 +11,7 @@ from functools import cache
 from typing import NamedTuple
 
 from imgscore import grades
+from imgscore.groups.copy_names import original_first
 from imgscore.order.entries import JPEG_SUFFIXES, RAW_SUFFIXES, basename_key, suffix
 from imgscore.store import group_members, groups, heads, labels, scores, sightings
 from imgscore.store.schema import Label, Sighting
@@ -148,7 +149,7 @@ class _Choice:
     def _best_sighting(self, digest: bytes) -> Sighting | None:
         """Return the file of an image that the folder should lead to, or None if there is none.
 
-        A file in a keep folder is preferred.
+        A file in a keep folder is preferred, then one whose name is not that of a copy.
         """
         usable = [
             sighting
@@ -156,7 +157,9 @@ class _Choice:
             if not sighting.gone_ns and sighting.inbox in self._inboxes and sighting.role in _ROLES
         ]
         return min(
-            usable, key=lambda file: (-(grade_of(file.role) or 0.0), file.path), default=None
+            usable,
+            key=lambda file: (-(grade_of(file.role) or 0.0), original_first(file.path)),
+            default=None,
         )
 
     def _name_of_raw_and_jpeg(self, sighting: Sighting) -> tuple[bytes, bytes] | None:

@@ -67,7 +67,7 @@ def clear(path: bytes, *, dry_run: bool = False) -> list[Change]:
         if not update.read():
             raise UsageError(
                 f"{os.fsdecode(path)} is not a folder of links that imgscore made",
-                "give the folder of a former: imgscore links DIR",
+                "give a folder that imgscore links has made",
             )
         if dry_run:
             return update.preview([])
