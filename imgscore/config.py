@@ -57,9 +57,9 @@ class WatchConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     order: Direction = "best-newest"
     """whether the best or the worst image gets the newest date"""
     groups: Groups = "together"
-    """the place of similar images (bursts, near-duplicates, copies) in the order: together, the
-    best one first; or best-on-top, so that the others come after all images that are more likely
-    kept; or off"""
+    """the place of a group of similar images (a burst, near-duplicates, copies) in the order:
+    together, the best image first; or best-on-top: the other images come after all images that
+    are more likely keep; or off: each image stands where its own score puts it"""
     like: Words = []
     """words for images that you like, such as "night sky", for an order before the first label; the
     model needs a text encoder"""
@@ -86,7 +86,7 @@ class LinksConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     top: Top = 500
     """the largest number of images"""
     per_group: PerGroup = 0
-    """the largest number of images of one moment or motif; 0 means all"""
+    """the largest number of images of one group of similar images; 0 means all"""
     min_score: Share = 0.0
     """the smallest score of an image, or the smallest grade if it has a label"""
     rank_prefix: bool = False

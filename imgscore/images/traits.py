@@ -57,7 +57,7 @@ class Traits(msgspec.Struct, frozen=True, kw_only=True):
     subseconds: float = 0.0
     """the fraction of the second in which the photograph was taken, from EXIF, from 0 to 1"""
     exposure_bias: float | None = None
-    """the exposure bias from EXIF, in stops; None if it is not known"""
+    """the exposure bias from EXIF, in stops; null if it is not known"""
 
 
 class Exif(NamedTuple):

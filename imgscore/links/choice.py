@@ -44,8 +44,8 @@ def choose(
 ) -> list[Chosen]:
     """Return the chosen images of a taste, best image first. `watches`: all watches.
 
-    `top`: the largest number of images. `per_group`: the largest number of images of one group (one
-    moment or one motif); 0 means all. `min_score`: the smallest value of an image: the grade of its
+    `top`: the largest number of images. `per_group`: the largest number of images of one group; 0
+    means all. `min_score`: the smallest value of an image: the grade of its
     label, or else its score.
     """
     inboxes = {watch.inbox: watch for watch in watches if watch.taste == taste}

@@ -1,6 +1,6 @@
 """This module decides where the entries of a group stand in the order.
 
-A group contains the entries of one moment or one motif. A block is a part of a group that stands
+A group contains the entries of similar images. A block is a part of a group that stands
 together: no other entry is between the entries of a block. A block has one position, and in the
 block the best entry comes first. The functions read no files.
 """

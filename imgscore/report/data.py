@@ -67,7 +67,7 @@ class Suspect(msgspec.Struct):
 
 
 class Group(msgspec.Struct):
-    """Images of one moment or one motif, or copies with equal bytes. The best image is first.
+    """A burst, near-duplicates, or copies with equal bytes. The best image is first.
 
     `kind`: `near-duplicates`, `bursts` or `copies`. `why`: what the images have in common.
     `images`: the indices of the images in `Contents.images`. The other lists have a value for each

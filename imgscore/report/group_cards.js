@@ -25,7 +25,7 @@ export const groupTitle = (group) =>
  */
 export function showCards(section, open) {
   section.replaceChildren(make("h2", {}, "Groups"), make("p", { class: "lead" }, page.groups.length
-    ? "Images of one moment or one motif. The first image of each group is the best one: it has the most detail, and the least noise and traces of compression."
+    ? "Bursts, near-duplicates and copies. The first image of each group is the best one: it has more detail, and less noise and fewer traces of compression, than the others."
     : "No two images are nearly the same."));
   grow(section, page.groups, (group) => groupCard(group, open));
 }

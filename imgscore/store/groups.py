@@ -1,4 +1,4 @@
-"""The groups of images of one moment or one motif, by number, with an index by digest.
+"""The groups of similar images, by number, with an index by digest.
 
 A group depends only on the content of its images. It also contains images that have been deleted
 since, because their files may come back. A reader leaves out the images that are not in its

@@ -32,21 +32,21 @@ class LabelledGroup(msgspec.Struct):
     """A group whose images got labels, would get labels, or were skipped."""
 
     kind: str
-    """`near-duplicates` or `bursts`"""
+    """the kind of the group: `bursts` or `near-duplicates`"""
     files: list[str]
     """the paths of the images, the best image first"""
     why: str
-    """what the images have in common"""
+    """one sentence about what the images have in common"""
     taste: str
-    """the taste that learns from the labels"""
+    """the taste of the labels"""
     keep: str | None
     """the path of the image that got the label keep; null if an image of the group has this label
     already, or if the group was skipped"""
     trash: list[str]
     """the paths of the images that got the label trash"""
     kept: list[str]
-    """the paths of the images that had the label keep before, or 4 or 5 stars. They can be in
-    another folder than the given one"""
+    """the paths of the images that had the label keep before, or 4 or 5 stars. They can be
+    outside of the given folder"""
     skipped: str | None
     """the reason why no image of the group got a label; null if the group was not skipped"""
     dry_run: bool = False

@@ -1,4 +1,4 @@
-"""The verb `groups`: list the groups of images of one moment or one motif, best image first.
+"""The verb `groups`: list the groups of similar images, best image first.
 
 On request, the best image of each group gets the label keep, and the others get the label trash.
 Images in a trash folder are left out, unless the request names a folder inside it.
@@ -65,7 +65,7 @@ class GroupRow(msgspec.Struct):
     """`bursts`: photographs of one moment; `near-duplicates`: almost equal images; `copies`: files
     with equal bytes"""
     files: list[str]
-    """the paths of the images, best image first"""
+    """the paths of the images, the best image first"""
     why: str
     """one sentence about what the images have in common"""
     members: list[Member]

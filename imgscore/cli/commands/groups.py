@@ -1,4 +1,4 @@
-"""The command `groups`: list images of one moment or one motif, or label the best of them."""
+"""The command `groups`: list groups of similar images, or label the best image of each."""
 
 from typing import Annotated, Literal
 
@@ -57,16 +57,17 @@ def groups(
     thumbnails: Thumbnails = True,
     as_json: Json = False,
 ) -> None:
-    """List images of one moment or one motif, best image first.
+    """List groups of similar images, the best image of each group first.
 
-    A group is a burst of photographs, a set of near-duplicates, or a set of copies.
+    A group is a burst (photographs of one moment), near-duplicates (almost equal images), or copies
+    (files with equal bytes).
     """
     found = next((known for known in KINDS if known == kind), None)
     request = Request(optional_text_of(folder), found, label, dry_run)
     if label is None and dry_run:
         raise UsageError(
-            "--dry-run is only of use with --label best",
-            "without --label, the command changes nothing",
+            "--dry-run has no effect without --label best",
+            "leave out --dry-run: without --label, the command changes nothing",
         )
     if label is not None:
         raise typer.Exit(group_labels.run(request, as_json=as_json))

@@ -60,7 +60,7 @@ class Response(msgspec.Struct):
     without_date: int = 0
     """the number of these images that have no date in their EXIF data. Their file date, which
     imgscore changes, is their only date. If `dates_read` is smaller than `images`, this is an
-    estimate. Always 0 if the folder was watched already."""
+    estimate. Always 0 if the folder was watched already"""
     dates_read: int = 0
     """the number of images of which the command has read the EXIF data, in at most two seconds"""
 

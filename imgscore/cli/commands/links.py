@@ -71,7 +71,8 @@ def links(
         typer.Option(
             min=0,
             max=config.MAX_LINKS,
-            help="Choose at most N images of one moment or motif, the best of them. 0: all.",
+            help="Choose at most N images of each group of similar images, the best ones. 0: all."
+            " See: imgscore groups.",
         ),
     ] = None,
     min_score: Annotated[
