@@ -67,7 +67,7 @@ class MassChange(_Event, tag="mass_change"):
     flipped: int
     """the number of labels that changed to another label, such as from keep to trash"""
     remedy: str
-    """how to take this back"""
+    """how to undo this"""
 
 
 class _DatesSet(_Event):

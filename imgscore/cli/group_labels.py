@@ -10,13 +10,6 @@ from imgscore.cli.taste_names import marked
 from imgscore.verbs.group_labels import LabelledGroup
 from imgscore.verbs.groups import Request, Response
 
-NAMES = {
-    "bursts": "burst",
-    "near-duplicates": "near-duplicates",
-    "copies": "copies",
-}
-"""The name of one group of each kind."""
-
 
 def run(request: Request, *, as_json: bool) -> int:
     """Label the groups of a request, print a row for each group, and return the exit code."""
@@ -63,12 +56,17 @@ class _Counts:
             was = "1 group was" if self.skipped == 1 else f"{self.skipped:,} groups were"
             print_note(f"{was} skipped: label the image to keep, then run the command again")
         if self.groups and not dry_run:
-            print_note("to take this back: imgscore undo label; to move the files: imgscore apply")
+            print_note("to undo this: imgscore undo label; to move the files: imgscore apply")
 
 
 def heading(row: Response) -> str:
-    """Return a line with the kind of a group, the number of its files, and what they share."""
-    return wrapped(f"{NAMES.get(row.kind, row.kind)} of {len(row.files)}: {row.why}", sys.stdout)
+    """Return a line with the number of files, the kind of the group, and what the images share."""
+    return wrapped(f"{counted_images(len(row.files), row.kind)}: {row.why}", sys.stdout)
+
+
+def counted_images(count: int, kind: str) -> str:
+    """Return a text such as "3 images in a burst" or "3 near-duplicates"."""
+    return f"{count} images in a burst" if kind == "bursts" else f"{count} {kind}"
 
 
 def _labelled(row: LabelledGroup) -> str:

@@ -25,7 +25,7 @@ GAP_SECONDS = 3.0
 a second."""
 REPORT_NS = 86_400 * 10**9
 """The time for which `status` reports a mass change, in nanoseconds."""
-REMEDY = "to take this back: imgscore undo label"
+REMEDY = "to undo this: imgscore undo label"
 NOTE = "labels"
 """The subject of the note in `EngineContext.notes`"""
 

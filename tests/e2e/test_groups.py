@@ -37,7 +37,7 @@ def test_groups_lists_copies_with_their_facts(inbox: Path) -> None:
     assert member["bytes"] == first.stat().st_size and member["width"] > 0
     assert (member["score"], member["label"], member["taken"]) == (None, None, None)
     printed = imgscore("groups").out
-    assert printed.startswith("copies of 2: The bytes") and "\\n.png" in printed
+    assert printed.startswith("2 copies: The bytes") and "\\n.png" in printed
     assert max(line.find("/") for line in printed.splitlines()) <= 40
     (first.parent / "sub" / "copy\n.png").unlink()
     assert imgscore("scan").code == 0

@@ -52,7 +52,7 @@ def test_copies_stand_together_and_explain_names_the_place(inbox: Path, start: S
         "order": "together",
     }
     printed = imgscore("explain", copies[0]).out
-    assert "no. 2 of 3 images of a group (copies). The bytes of these files are equal." in printed
+    assert "no. 2 of 3 copies. The bytes of these files are equal." in printed
     assert "In the order, the group stands together" in printed
     assert imgscore("explain", files[1], "--json").row["group"] is None
     assert imgscore("order", "--dry-run", "--json").rows == []

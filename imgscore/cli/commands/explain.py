@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from imgscore import grades
-from imgscore.cli import terminal_images
+from imgscore.cli import group_labels, terminal_images
 from imgscore.cli.app import Count, FileTaste, Json, Section, Thumbnails, app, prints, text_of
 from imgscore.cli.formatting import named
 from imgscore.cli.path_text import short
@@ -69,7 +69,7 @@ def _group_lines(group: GroupPlace, score: float) -> list[str]:
     else:
         position = "it stands where its score puts it"
     best = "the best" if is_best else f"no. {group.place}"
-    lines = [f"{best} of {group.size} images of a group ({group.kind}). {group.why}"]
+    lines = [f"{best} of {group_labels.counted_images(group.size, group.kind)}. {group.why}"]
     if not is_best:
         lines.append(f"  The best is {short(group.best)}")
     return [*lines, f"  In the order, {position}."]
