@@ -39,7 +39,7 @@ export function showProgress() {
 export const scoresNow = () => new Map(images.map((image) => [image.sha256, image.score]));
 
 /**
- * A sentence about the new order: its quality, where it was measured, and the images that changed sides.
+ * A sentence about the new order: its measured quality, and how many scores crossed 0.5.
  * @param {ReturnType<typeof scoresNow>} before the scores of the order before
  * @param {string | undefined} headBefore the head of the order before
  */
@@ -59,6 +59,6 @@ export function changeText(before, headBefore) {
     if (score < 0.5 && image.score >= 0.5) up += 1;
     if (score >= 0.5 && image.score < 0.5) down += 1;
   }
-  if (headBefore) parts.push(`${up.toLocaleString("en")} moved up to keep, ${down.toLocaleString("en")} down to trash`);
+  if (headBefore) parts.push(`scores that rose above 0.5: ${up.toLocaleString("en")}, fell below: ${down.toLocaleString("en")}`);
   return `This is the order of ${parts.join(" · ")}.`.replace("of Head", "of head");
 }
