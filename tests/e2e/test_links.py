@@ -132,6 +132,16 @@ def test_links_without_labels_says_so(inbox: Path, tmp_path: Path) -> None:
     assert done.code == 0 and "no image has a label or a score yet" in done.err
 
 
+def test_links_without_the_disk_of_the_images_names_the_missing_folder(
+    inbox: Path, tmp_path: Path
+) -> None:
+    taught(inbox)
+    inbox.rename(tmp_path / "elsewhere")
+    done = imgscore("links", tmp_path / "best")
+    assert done.code == 0 and "is missing, so the images in it are left out" in done.err
+    assert "no image has a label" not in done.err
+
+
 def test_hard_links_do_not_keep_the_dates_of_their_images(
     inbox: Path, start: Start, tmp_path: Path
 ) -> None:

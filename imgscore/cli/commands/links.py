@@ -164,7 +164,7 @@ def _make(
     table = _table(path, known, settings, changes)
     was_made = not os.path.lexists(path)
     rows = _refreshed(path, table, "hard" if hard else table.kind, dry_run=dry_run)
-    code = _print(path, rows, dry_run=dry_run, removes=False, as_json=as_json)
+    code = _print(path, rows, dry_run=dry_run, removes=False, as_json=as_json, taste=table.taste)
     is_changed = known is not None and (was_made or table != known)
     if not dry_run and (watch or is_changed):
         watched_links.enter(table, was_made=was_made)
@@ -182,12 +182,25 @@ def _print(
     dry_run: bool,
     removes: bool,
     as_json: bool,
+    taste: str | None = None,
 ) -> int:
     counts = _Counts()
     code = output.print_messages(counts.counted(rows), _describe, as_json=as_json)
-    if not as_json:
+    if as_json:
+        return code
+    missing = _missing_folders(taste)
+    for folder in missing:
+        print_note(f"{short(folder)} is missing, so the images in it are left out")
+    if counts.has_rows or not missing:
         print_note(counts.summary(os.fsdecode(path), dry_run=dry_run, removes=removes))
     return code
+
+
+def _missing_folders(taste: str | None) -> list[str]:
+    """Return the inboxes of a taste that do not exist, such as those on a disk not mounted."""
+    watches = Watches.of(dispatch.settings_in_force()).all
+    inboxes = [watch.inbox for watch in watches if watch.taste == taste]
+    return [os.fsdecode(inbox) for inbox in inboxes if not os.path.isdir(inbox)]
 
 
 def _check_options(
@@ -302,10 +315,15 @@ class _Counts:
                 self._of[message.row.change] += 1
             yield message
 
+    @property
+    def has_rows(self) -> bool:
+        """Return whether a file was counted."""
+        return any(self._of.values())
+
     def summary(self, path: str, *, dry_run: bool, removes: bool) -> str:
         """Return a line about the whole folder."""
         total = self._of["made"] + self._of["renamed"] + self._of["kept"]
-        if not removes and not any(self._of.values()):
+        if not removes and not self.has_rows:
             return "no image has a label or a score yet; what is missing: imgscore status"
         would = " would be" if dry_run else ""
         parts = [f"{count}{would} {what}" for what, count in self._of.items() if count]
