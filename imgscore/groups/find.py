@@ -31,16 +31,23 @@ EQUAL_COSINE = 0.97
 """The cosine from which on two images are similar, if their grids are about equal, too."""
 MIN_CORRELATION = 0.7
 """The smallest correlation of the grids of images with the cosine EQUAL_COSINE."""
-MIRROR_COSINE = 0.85
+MIRROR_COSINE = 0.92
 """The smallest cosine of two images with mirrored grids."""
-PARTS = ((0.95, 0.65), (0.91, 0.8))
-"""The smallest correlations of an image with a part of another one, each with the smallest cosine:
-images that are less alike must fit better."""
+PART_LIMITS = (0.95, 0.9)
+"""The smallest correlation of an image with a part of another one, and the smallest cosine. With a
+cosine of 0.65, half of all drawn landscapes were parts of each other: a sky above hills fits into
+any other one."""
+FRAMED_PARTS = ((0.95, 0.65), (0.91, 0.8))
+"""The same limits if the other image is framed: its embedding is that of a frame or a screenshot,
+too. Images that are less alike must fit better."""
+MAX_FRAME_RANGE = 8.0
+"""The largest difference of luma inside an edge of a framed image, in levels from 0 to 255."""
 MIN_TONES = 4.0
-"""The smallest entropy of the tones in a grid, in bits, at which PARTS and mirrored grids count.
-Most photographs have more. Flags, letters and icons have less: a part of one often fits another."""
+"""The smallest entropy of the tones in a grid, in bits, at which these limits and mirrored grids
+count. Most photographs have more. Flags, letters and icons have less: a part of one often fits
+another."""
 PLAIN_PARTS = (0.97, 0.93)
-"""The same limits as in PARTS, for images with fewer tones."""
+"""The limits of a part for images with fewer tones."""
 MAX_PARTS = 4
 """The largest number of the nearest images of each image whose parts are compared. This takes most
 of the time: about 0.5 ms for each pair."""
@@ -128,7 +135,9 @@ def _find_parts(images: Images, pairs: Ints, cosine: Floats, kinds: Ints, rich: 
 
     `rich`: bool [n], whether each image has many tones. It counts for the image that is shown.
     """
-    floor = np.where(rich[pairs].any(axis=1), min(least for _, least in PARTS), PLAIN_PARTS[1])
+    framed = is_framed(images.grids)
+    lowest = np.where(framed[pairs].any(axis=1), min(least for _, least in FRAMED_PARTS), 1)
+    floor = np.where(rich[pairs].any(axis=1), np.minimum(lowest, PART_LIMITS[1]), PLAIN_PARTS[1])
     open_pairs = np.flatnonzero((kinds == 0) & (cosine >= floor))
     if not len(open_pairs):
         return
@@ -137,10 +146,23 @@ def _find_parts(images: Images, pairs: Ints, cosine: Floats, kinds: Ints, rich: 
         chosen = np.flatnonzero(rich[first] | (cosine[near] >= PLAIN_PARTS[1]))
         fit = np.full(len(near), -1, np.float32)
         fit[chosen] = best_alignments(images.grids, images.aspects, first[chosen], second[chosen])
-        for correlation, least in PARTS:
-            kinds[near[rich[first] & (fit >= correlation) & (cosine[near] >= least)]] = PART
-        correlation, least = PLAIN_PARTS
-        kinds[near[(fit >= correlation) & (cosine[near] >= least)]] = PART
+        for (correlation, least), counts in (
+            (PART_LIMITS, rich[first]),
+            *((limits, rich[first] & framed[second]) for limits in FRAMED_PARTS),
+            (PLAIN_PARTS, True),
+        ):
+            kinds[near[counts & (fit >= correlation) & (cosine[near] >= least)]] = PART
+
+
+def is_framed(grids: Floats) -> Bools:
+    """Return whether two opposite edges of each image have one tone, bool [n].
+
+    This is so for a picture in a frame, and for a screenshot with bars at its edges.
+    """
+    cells = grids.reshape(-1, GRID_SIDE, GRID_SIDE)
+    edges = (cells[:, 0], cells[:, -1], cells[:, :, 0], cells[:, :, -1])
+    top, bottom, left, right = (np.ptp(edge, axis=1) <= MAX_FRAME_RANGE for edge in edges)
+    return np.asarray((top & bottom) | (left & right))
 
 
 def tones(grids: Floats) -> Floats:

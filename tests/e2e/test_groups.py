@@ -2,12 +2,14 @@
 
 import os
 import shutil
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageEnhance, ImageOps
 
 from imgscore import paths
+from imgscore.demo import pictures
 from imgscore.store import groups, similarity
 from imgscore.store.store import Store
 from tests.conftest import draw, put
@@ -109,6 +111,16 @@ def test_groups_finds_changed_copies_of_a_picture_and_no_other_pictures(
     daemon.settle()
     assert daemon.stop() == 0
     assert listed("--kind", "near-duplicates") == [("near-duplicates", wanted[1:])]
+
+
+def test_groups_of_different_landscapes_are_few(inbox: Path) -> None:
+    """The sky above hills of one landscape fits into many others."""
+    count = 36
+    chosen = (item for item in pictures.draw_all() if pictures.kind_of(item[0]) == "landscape")
+    for name, picture in islice(chosen, count):
+        picture.save(inbox / name)
+    assert imgscore("scan").code == 0
+    assert sum(len(files) for _, files in listed()) <= count // 4
 
 
 def test_groups_of_one_picture_from_two_days_give_the_seconds_of_the_burst(inbox: Path) -> None:

@@ -82,8 +82,8 @@ def test_open_earlier_store_finds_no_problem(txn: Txn, tmp_path: Path) -> None:
     assert set(json.loads(TABLES_FILE.read_text())) <= set(TABLES)
     findings = {finding.what: finding for finding in checks.iter_all(txn, folder / "data.mdb")}
     assert not [finding for finding in findings.values() if finding.problems]
-    # This store is older than the comparisons of two images, and older than the groups.
-    new = {"comparisons", "groups"}
+    # This store is older than comparisons of images, groups, and qualities.
+    new = {"comparisons", "groups", "qualities"}
     assert {what for what, finding in findings.items() if not finding.entries} == new
 
 

@@ -49,12 +49,19 @@ def test_find_links_of_changed_copies_finds_their_kind() -> None:
     image = picture()
     assert kinds(image, image.resize((90, 90))) == [NEAR]
     for box in ((0, 0, 270, 270), (50, 40, 320, 310), (20, 60, 280, 300)):
-        assert kinds(image, image.crop(box)) == [PART], box
-        assert kinds(image.crop(box), image) == [PART], box
+        assert kinds(image, image.crop(box), 0.92) == [PART], box
+        assert kinds(image.crop(box), image, 0.92) == [PART], box
     screen = Image.new("L", (360, 640), 20)
     screen.paste(image, (20, 150))
-    assert kinds(image, screen) == [PART]
-    assert kinds(image, image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)) == [MIRRORED]
+    assert kinds(image, screen, 0.7) == [PART]
+    assert kinds(image, image.transpose(Image.Transpose.FLIP_LEFT_RIGHT), 0.95) == [MIRRORED]
+
+
+def test_find_links_of_a_part_without_a_frame_needs_alike_vectors() -> None:
+    """The sky above hills of one landscape also fits into another landscape."""
+    image = picture()
+    assert kinds(image, image.crop((20, 60, 280, 300)), 0.85) == []
+    assert kinds(image, image.transpose(Image.Transpose.FLIP_LEFT_RIGHT), 0.88) == []
 
 
 def test_find_links_of_different_images_finds_none() -> None:
