@@ -48,10 +48,10 @@ def test_daemon_on_battery_postpones_embedding_and_training(
     for kind, folder in ((suns, "keep"), (texts, "trash")):
         for path in kind[:2]:
             path.rename(inbox / folder / path.name)
-    # Labels are stored at once; embedding and training wait.
+    # Labels are stored at once; embedding, training and grouping wait.
     status = daemon.until(
         lambda status: (
-            status["watches"][0]["labels"] == {"keep": 2, "trash": 2} and status["pending"] == 5
+            status["watches"][0]["labels"] == {"keep": 2, "trash": 2} and status["pending"] == 6
         ),
     )
     assert status["watches"][0]["files"] == 0 and status["head"] is None, status
