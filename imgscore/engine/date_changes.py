@@ -55,9 +55,7 @@ def _change(
 ) -> ForeignDate | None:
     before = sightings.find(txn, path)
     if before is None or before.digest != digest:
-        same = sightings.of_digest(txn, digest)
-        inode = seen.dev, seen.ino
-        before = next((file for file in same if (file.seen.dev, file.seen.ino) == inode), None)
+        before = sightings.with_inode(txn, digest, seen.dev, seen.ino)
     if before is None or before.seen.mtime_ns == seen.mtime_ns:
         return None
     return _change_of(txn, before, path, seen, now_ns)

@@ -193,11 +193,11 @@ def find(
     if _is_current(present, mtime_ns, moved_from):
         return Origin(present, present, digest, copied=False)
     known = shifts.load(txn) if known is None else known
-    others = (other for other in sightings.of_digest(txn, digest) if other.path != path)
-    if any(other.seen.mtime_ns == mtime_ns for other in others):
+    candidates = list(_same_bytes(txn, digest, path, moved_from))
+    if candidates and _has_copy_with_date(txn, digest, path, mtime_ns):
         # A copy has this date, so no change of the time zone is assumed.
         known = known._replace(zones=False)
-    chosen = choose(_same_bytes(txn, digest, path, moved_from), mtime_ns, known)
+    chosen = choose(candidates, mtime_ns, known)
     if chosen is None:
         return _edited(txn, digest, path, mtime_ns)
     source = chosen.original
@@ -206,6 +206,11 @@ def find(
         chosen.place is Place.OWN and source.path != path  # a hard link
     )
     return Origin(original, source, digest, copied)
+
+
+def _has_copy_with_date(txn: Txn, digest: bytes, path: bytes, mtime_ns: int) -> bool:
+    copies = sightings.of_digest(txn, digest)
+    return any(copy.path != path and copy.seen.mtime_ns == mtime_ns for copy in copies)
 
 
 def follow(
@@ -308,7 +313,7 @@ def _edited(txn: Txn, digest: bytes, path: bytes, mtime_ns: int) -> Origin | Non
     Programs that write metadata keep the date of the file. Some of them write a temporary file and
     rename it, so the inode is also new. Return None if no file had this date.
     """
-    if sightings.of_digest(txn, digest):
+    if sightings.is_known(txn, digest):
         return None  # The bytes are not new.
     rated = [
         (rating, held_digest, held)

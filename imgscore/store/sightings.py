@@ -208,3 +208,22 @@ def of_digest(txn: Txn, digest: bytes) -> list[Sighting]:
     table = txn.table("sightings")
     values = (table.get(key[len(digest) :]) for key, _ in txn.table("places").scan(digest))
     return [decode(value) for value in values if value is not None]
+
+
+def is_known(txn: Txn, digest: bytes) -> bool:
+    """Return whether a digest has a sighting, even one that is marked as gone."""
+    entry = txn.table("places").first_from(digest)
+    return entry is not None and entry[0].startswith(digest)
+
+
+def with_inode(txn: Txn, digest: bytes, dev: int, ino: int) -> Sighting | None:
+    """Return a sighting of a digest with this inode, even if it is marked as gone.
+
+    A digest may have thousands of sightings, so the others are not decoded.
+    """
+    table, beginning = txn.table("sightings"), _inode.pack(dev, ino)
+    for key, _ in txn.table("places").scan(digest):
+        value = table.get(key[len(digest) :])
+        if value is not None and value.startswith(beginning):
+            return decode(value)
+    return None
