@@ -1,4 +1,4 @@
-"""Which image of a group is the best: how often `best_first` ranks two copies of an image right.
+"""Measure the share of pairs of copies of an image that `best_first` ranks right.
 
 `python -m bench.best_of_group CORPUS [--cache FILE]` degrades images of the corpus, measures the
 copies, and prints a table for photographs, and one for drawings and screenshots. With --cache,

@@ -26,7 +26,7 @@ COMBINATIONS = 14
 
 
 class Degradation(msgspec.Struct, frozen=True, kw_only=True):
-    """How a copy is made from an image: the lens, the exposure, the sensor, then the encoders."""
+    """The steps that make a copy of an image: lens, exposure, sensor, encoders."""
 
     blur: float = 0.0
     motion: int = 0
@@ -44,7 +44,7 @@ class Degradation(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def losses(self) -> tuple[float, ...]:
-        """What each kind of degradation costs, in its own unit; 0 is none."""
+        """The cost of each kind of degradation, in its own unit; 0 is none."""
         return (
             self.blur,
             self.motion,

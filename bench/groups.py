@@ -115,7 +115,7 @@ class _Reader:
         return self.add(data.getvalue())
 
     def found(self, pairs: list[tuple[int, int]]) -> int:
-        """How many of the pairs are found to be similar."""
+        """Return the number of pairs that are found to be similar."""
         rows = unit_rows(_matrix(self.values, self.spec), _width(self.spec))
         listed = np.array(pairs, np.int64).reshape(-1, 2)
         return len(find_links(_images(rows, self.traits), listed).rows)

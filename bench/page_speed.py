@@ -27,7 +27,7 @@ FRAMES = 120
 SPEEDS = {"slow": 40, "fast": 400, "flinging": 4000}
 """CSS pixels a frame."""
 CATEGORIES = ["toplevel", "devtools.timeline", "disabled-by-default-devtools.timeline"]
-"""What Chromium traces: each task of a thread, with its CPU time, and each frame."""
+"""The events that Chromium traces: each task of a thread, with its CPU time, and each frame."""
 
 
 def make(folder: Path, count: int) -> Path:

@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 BATCH = 200
 """The largest number of new images in one task. Comparing them takes about a second."""
 GROWTH = 4
-"""How many times as many images as before make a new index necessary: its cells have become too
+"""The growth of the number of images after which a new index is made: its cells are then too
 large. The passes together take at most a third longer than the last one."""
 MIN_GROWTH = 500
 """The smallest number of new images after which a new index is made."""

@@ -60,7 +60,7 @@ smaller deviation, the noise of JPEG is as large as the content."""
 PANORAMA_SHIFTS = range(3, 12)
 """The distances in cells by which the second photograph of a panorama may be shifted."""
 PANORAMA_GAIN = 0.1
-"""How much better than unshifted the shifted grids of a panorama must fit, as a correlation."""
+"""The smallest gain of correlation if the grids of a panorama are shifted."""
 
 NEAR, PART, MIRRORED, BURST = 1, 2, 3, 4
 """The kinds of links."""

@@ -31,7 +31,7 @@ ROW_BLOCK = 2048
 
 
 class Frame(NamedTuple):
-    """How images are reduced and sorted into cells.
+    """The directions and the cells by which images are sorted.
 
     `projection`: float32 [d, SKETCH_NUMBERS]. `pivots`: float32 [p, SKETCH_NUMBERS], unit rows.
     """

@@ -37,7 +37,8 @@ CLIPPED_SQUARE = 16
 VISIBLE_VARIANCE = 12.0
 """The variance of luma (levels²) that structure needs to be visible as detail: a deviation of 3."""
 NOISE_SHARE = 1.25
-"""How often the variance of the noise in a tile is subtracted from the variance of its structure.
+"""The number of times that the variance of the noise in a tile is subtracted from the variance
+of its structure.
 More than once, because the sharpest tiles are those in which chance made the noise large."""
 ROUNDING_SHARE = 0.1
 """The share of the square of JPEG's steps that counts as noise. Rounding evenly gives 1/12, and the
@@ -51,7 +52,7 @@ MIN_BLOCKS = 24
 MAX_STEP = 63
 """The largest step that is searched for, in levels. A JPEG with the quality 20 has such steps."""
 REGULAR = 0.5
-"""How regular coefficients must be: 1 if all are multiples of the step, 0 for any other numbers."""
+"""The smallest regularity: 1 if all coefficients are multiples of the step, 0 for other numbers."""
 _BLOCK = 8
 _COEFFICIENTS = ((0, 1), (1, 0), (1, 1), (0, 2), (2, 0))
 """The coefficients of a block that are large in most images."""

@@ -16,7 +16,7 @@ from imgscore.errors import ImgscoreError
 from imgscore.system.system_folders import LINKS_FILE, LINKS_SIGNATURE
 
 Kind = Literal["link", "hard", "copy"]
-"""What a file in the folder is: a symbolic link, a hard link, or a copy."""
+"""The kind of a file in the folder: a symbolic link, a hard link, or a copy."""
 MAX_BYTES = 2**28
 """The largest size of a list that is read. 100,000 entries have about 40 MB."""
 

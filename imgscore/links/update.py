@@ -33,7 +33,7 @@ class Image(NamedTuple):
 
 
 class Options(NamedTuple):
-    """How a folder of links is made. `top`: the largest number of images."""
+    """The options of a folder of links. `top`: the largest number of images."""
 
     kind: Kind = "link"
     rank_prefix: bool = False

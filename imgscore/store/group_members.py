@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from imgscore.groups.best import Quality, best_first
 from imgscore.groups.copy_names import original_first
-from imgscore.store import groups, qualities, sightings, traits
+from imgscore.store import groups, sightings
+from imgscore.store.group_order import quality_of
 from imgscore.store.groups import MIN_MEMBERS, Group, Kind
 from imgscore.store.transaction import Txn
 from imgscore.watches import within
@@ -65,16 +66,11 @@ def present_group(
         ]
         if copies:
             paths = tuple(sorted((sighting.path for sighting in copies), key=original_first))
-            quality = qualities.of(txn, digest) or _unmeasured(txn, digest, copies[0].seen.size)
+            quality = quality_of(txn, digest)
+            if quality.bytes is None:
+                quality = quality._replace(bytes=copies[0].seen.size)
             members.append(PresentMember(digest, paths, quality))
     if len(members) < MIN_MEMBERS:
         return None
     ranks = best_first([member.quality for member in members])
     return PresentGroup(group.number, group.kind, group.why, tuple(members[at] for at in ranks))
-
-
-def _unmeasured(txn: Txn, digest: bytes, size: int) -> Quality:
-    """Return the facts of an image that are known although it was not measured."""
-    known = traits.get(txn, digest)
-    pixels = known.width * known.height if known is not None else 0
-    return Quality(pixels=pixels or None, bytes=size)

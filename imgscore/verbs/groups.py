@@ -6,7 +6,7 @@ Images in a trash folder are left out, unless the request names a folder inside 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import groupby, islice
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, get_args
 
@@ -185,6 +185,7 @@ class _Files:
 def _similar(engine: Engine, chosen: _Files, kind: Kind) -> Iterator[ListedGroup | None]:
     """Yield the groups of a kind that the store contains, in the order of their numbers."""
     from imgscore.store import groups
+    from imgscore.store.group_order import best_images_first
 
     number = 0
     while True:
@@ -198,7 +199,7 @@ def _similar(engine: Engine, chosen: _Files, kind: Kind) -> Iterator[ListedGroup
                 present = [digest for digest, files in images if files]
                 if len(present) > 1:
                     files_of = dict(images)
-                    best = best_first(engine, txn, present)
+                    best = best_images_first(txn, present, None)
                     files = [file for digest in best for file in files_of[digest]]
                     found.append(ListedGroup(kind, group.why, files))
         yield from found
@@ -239,23 +240,6 @@ def _is_listed(txn: Txn, chosen: _Files, digest: bytes) -> bool:
     group = groups.of(txn, digest)
     members = group.members if group is not None else ()
     return any(member != digest and chosen.of(txn, member) for member in members)
-
-
-def best_first(engine: Engine, txn: Txn, digests: Iterable[bytes]) -> list[bytes]:
-    """Return the images of a group, best image first."""
-    from imgscore.groups import best
-    from imgscore.store import qualities, traits
-
-    listed = list(digests)
-    facts = []
-    for digest in listed:
-        quality = qualities.of(txn, digest)
-        known = traits.get(txn, digest) if quality is None else None
-        if quality is None and known is not None:
-            pixels = known.width * known.height
-            quality = best.Quality(pixels=pixels, bytes=round(known.bytes_per_pixel * pixels))
-        facts.append(quality or best.Quality())
-    return [listed[index] for index in best.best_first(facts)]
 
 
 class _Describer:
