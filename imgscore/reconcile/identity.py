@@ -6,6 +6,7 @@ file, the user set this date, and the file needs no original.
 """
 
 import os
+import re
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ GONE_NS = 86_400 * 10**9
 # a date by chance with a probability of at most 1 %.
 NEAR_NS = 6 * 3_600 * 10**9
 MAX_NEIGHBOURS = 216
+# The characters at which a program appends a word or a number to the name of an edited copy.
+SEPARATOR = re.compile(rb"(?<=[^-_ .(~])[-_ .(~]")
 
 
 class Place(IntEnum):
@@ -366,8 +369,25 @@ def _rate_edited(
         return (1, held.touched_ns, alike) if alike else None
     if alike:
         return 2, held.touched_ns, alike
+    if _has_source(path, mtime_ns):
+        return None
     crowded = originals.has_dates(txn, mtime_ns - NEAR_NS, mtime_ns + NEAR_NS, MAX_NEIGHBOURS)
     return None if crowded else (0, held.touched_ns, alike)
+
+
+def _has_source(path: bytes, mtime_ns: int) -> bool:
+    """Return whether a file with this date and the first part of this name is in the same folder.
+
+    `a-edited.jpg` then is a copy of `a.jpg`, and has its date, even if imgscore happened to give
+    the same date to a file with another name.
+    """
+    folder, stem = basename_key(path)
+    ending = path[len(folder) + 1 + len(stem) :]
+    sources = (folder + b"/" + stem[: end.start()] + ending for end in SEPARATOR.finditer(stem))
+    return any(
+        source is not None and source.mtime_ns == mtime_ns
+        for source in map(fingerprint_of, sources)
+    )
 
 
 def _kind(path: bytes) -> bytes | bool:

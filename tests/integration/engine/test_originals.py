@@ -82,6 +82,30 @@ def test_originals_follow_moves_copies_and_edits(ordered: World) -> None:
     assert date(inbox / "a.jpg") == originals["a.jpg"]
 
 
+def test_originals_edited_copy_belongs_to_the_file_beside_it(ordered: World) -> None:
+    """imgscore gave the same date to a file with another name, by chance."""
+    inbox = ordered.inbox
+    given = date(inbox / "a.jpg")
+    assert given != ordered.originals["a.jpg"]
+    with ordered.engine() as engine:
+        ask(engine, "restore-times")
+    source, copy = (inbox / "trash" / name for name in ("own.jpg", "own-edited.jpg"))
+    source.write_text("0.3 own")
+    set_date(source, given)
+    ordered.settled()
+    with ordered.engine() as engine:
+        ask(engine, "order")
+    assert date(inbox / "a.jpg") == given
+    shutil.copy2(source, copy)
+    copy.write_text("0.3 own, edited")
+    set_date(copy, given)
+    ordered.settled()
+    with ordered.engine() as engine:
+        ask(engine, "restore-times")
+    assert date(inbox / "a.jpg") == ordered.originals["a.jpg"]
+    assert date(source) == date(copy) == given
+
+
 def test_originals_copy_moved_over_its_twin_keeps_its_own(ordered: World) -> None:
     twin = ordered.inbox / "twin.jpg"
     shutil.copy(ordered.inbox / "b.jpg", twin)
