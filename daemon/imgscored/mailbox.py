@@ -5,12 +5,19 @@ import queue
 import select
 import threading
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from imgscore.protocol import Line
 
+
+class Disconnected:
+    """The type of DISCONNECTED."""
+
+
 END = None
 """The last item in the `answers` of a call."""
+DISCONNECTED: Final = Disconnected()
+"""The item in the `answers` of a call whose client no longer waits."""
 FOLLOWS = "watch-log"
 """The verb that runs until its client disconnects. It sends nothing while there are no events."""
 
@@ -19,12 +26,14 @@ FOLLOWS = "watch-log"
 class Call:
     """A client's call of a verb. A verb is a command of the control protocol, such as `status`.
 
-    `answers` receives the lines of the answer, then END.
+    `answers` receives the lines of the answer, then END. DISCONNECTED may come at any time.
     """
 
     verb: str
     arguments: dict[str, Any]
-    answers: "queue.SimpleQueue[Line | None]" = field(default_factory=queue.SimpleQueue)
+    answers: "queue.SimpleQueue[Line | Disconnected | None]" = field(
+        default_factory=queue.SimpleQueue
+    )
     cancelled: bool = False
     works_on_battery: bool = False
     """whether the engine does all work while this verb runs, even if power must be saved. The

@@ -13,8 +13,6 @@ import errno
 import json
 import logging
 import os
-import queue
-import select
 import socket
 import stat
 import threading
@@ -29,7 +27,8 @@ from imgscore.errors import ImgscoreError, UsageError
 from imgscore.messages import Result
 from imgscore.protocol import Line
 from imgscore.system import private
-from imgscored.mailbox import END, FOLLOWS, Call, Mailbox
+from imgscored.hangups import Hangups
+from imgscored.mailbox import END, FOLLOWS, Call, Disconnected, Mailbox
 
 logger = logging.getLogger(__name__)
 
@@ -47,8 +46,6 @@ REQUEST_SECONDS = 10.0
 # The same limit for a client that connects while no file descriptor is free. The other clients wait
 # during this time.
 HURRIED_SECONDS = 0.5
-# Seconds between two checks whether a waiting client is still connected.
-GONE_SECONDS = 1.0
 # The temporary errors of accept(), such as a lack of descriptors or memory. The server tries again
 # after RETRY_SECONDS.
 TRANSIENT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.ECONNABORTED})
@@ -98,12 +95,14 @@ class Server:
         finally:
             os.umask(before)
         self._listener.listen(MAX_READING)
+        self._hangups = Hangups(self._listener)
         self._thread = threading.Thread(target=self._accept, name="control", daemon=True)
         self._thread.start()
 
     def _accept(self) -> None:
         while True:
             try:
+                self._hangups.wait_for_client()
                 client, _ = self._listener.accept()
             except OSError as error:
                 if error.errno not in TRANSIENT or self._closed.is_set():
@@ -197,13 +196,14 @@ class Server:
                 self._send_status(client)
                 return
             self._begin(client, call)
+            self._hangups.add(client, call)
             self._mailbox.call(call)
             # A client that follows events but does not read them is disconnected after a timeout.
             if call.verb != FOLLOWS:
                 # This client has no timeout, because a person may read slowly, for example with
                 # `imgscore history | less`.
                 client.settimeout(None)
-            while (answer := _next_answer(call, client)) is not END:
+            while (answer := _next_answer(call)) is not END:
                 client.sendall(protocol.encode(answer))
         except ImgscoreError as error:
             _try_to_say(client, protocol.error_line(error))
@@ -222,6 +222,7 @@ class Server:
             self._reading.pop(client, None)
             self._calls.discard(client)
             self._followers.discard(client)
+        self._hangups.remove(client)
         client.close()
 
     def is_alive(self) -> bool:
@@ -234,8 +235,9 @@ class Server:
         with self._lock:
             clients = [*self._reading, *self._calls, *self._followers]
         self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
         self._thread.join()
+        self._listener.close()
+        self._hangups.close()
         if self._spare >= 0:
             os.close(self._spare)
         for client in clients:
@@ -289,19 +291,15 @@ def _request(client: socket.socket, seconds: float) -> Call:
     return Call(verb, arguments)
 
 
-def _next_answer(call: Call, client: socket.socket) -> Line | None:
+def _next_answer(call: Call) -> Line | None:
     """Wait for the next line of an answer and return it.
 
     Raises OSError if the client has disconnected.
     """
-    poll = select.poll()
-    poll.register(client, 0)  # poll() always reports POLLHUP, so no flag is needed.
-    while True:
-        try:
-            return call.answers.get(timeout=GONE_SECONDS)
-        except queue.Empty:
-            if poll.poll(0):
-                raise ConnectionResetError("the client did not wait for the answer") from None
+    answer = call.answers.get()
+    if isinstance(answer, Disconnected):
+        raise ConnectionResetError("the client did not wait for the answer")
+    return answer
 
 
 def _try_to_say(client: socket.socket, line: Line) -> None:

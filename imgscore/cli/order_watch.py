@@ -1,7 +1,7 @@
 """Waits for a new order of a taste, for the review page.
 
-The process reads the size and date of the store's file, and opens the store only if they changed.
-It sends nothing to the daemon, so an open page does not wake an idle daemon.
+The kernel reports changes of the store's file. Only then, this process reads the store. It sends
+nothing to the daemon, so an open page wakes neither an idle daemon nor this process.
 """
 
 from __future__ import annotations
@@ -9,16 +9,18 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from typing import NamedTuple
 
 from imgscore import paths
 from imgscore.errors import ImgscoreError
+from imgscore.system.file_events import FolderEvents
 
 WAIT_SECONDS = 25.0
 """The longest wait of one call, in seconds. It is shorter than the timeouts of browsers."""
 LOOK_SECONDS = 1.0
-"""Seconds between two checks of the store's file. A check takes 10 µs."""
+"""The shortest time between two readings of the store, in seconds. While the daemon works, it
+changes the store many times a second."""
 
 
 class _State(NamedTuple):
@@ -50,6 +52,8 @@ class OrderWatch:
         self._file: tuple[int, int, int] | None = None
         self._state: _State | None = None
         self._ended = threading.Event()
+        self._lock = threading.Lock()
+        self._waits: set[FolderEvents] = set()
 
     def version(self) -> str:
         """Return the version of the present order; "" if it cannot be read."""
@@ -63,24 +67,48 @@ class OrderWatch:
         Return `known` after WAIT_SECONDS. An order is complete when its head has scored all files,
         or when no more files get a score.
         """
+        events = self._begin()
+        try:
+            return self._wait(known, events)
+        finally:
+            self._finish(events)
+
+    def _wait(self, known: str, events: FolderEvents | None) -> str:
         deadline = time.monotonic() + WAIT_SECONDS
         before = None
-        while True:
+        while not self._ended.is_set() and (left := deadline - time.monotonic()) > 0:
             state = self._look()
-            if (
-                state is not None
-                and state.version != known
-                and state.scored
-                and (state.scored >= state.files or state == before)
-            ):
+            is_new = state is not None and state.version != known and state.scored > 0
+            if is_new and state is not None and (state.scored >= state.files or state == before):
                 return state.version
             before = state
-            if time.monotonic() >= deadline or self._ended.wait(LOOK_SECONDS):
-                return known
+            # Without a change, a new order that is not complete is read once more, and never again.
+            if events is not None and not is_new:
+                events.wait(left)
+            self._ended.wait(min(left, LOOK_SECONDS))
+        return known
+
+    def _begin(self) -> FolderEvents | None:
+        """Return the events of the store's folder; None if the kernel reports no more folders."""
+        events = None
+        with self._lock, suppress(OSError):
+            if not self._ended.is_set():
+                events = FolderEvents(paths.store_folder())
+                self._waits.add(events)
+        return events
+
+    def _finish(self, events: FolderEvents | None) -> None:
+        if events is not None:
+            with self._lock:
+                self._waits.remove(events)
+            events.close()
 
     def end(self) -> None:
         """End all waits."""
-        self._ended.set()
+        with self._lock:
+            self._ended.set()
+            for events in self._waits:
+                events.end()
 
     def _look(self) -> _State | None:
         """Return the present state, or the last state if the store cannot be read now."""

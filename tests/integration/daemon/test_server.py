@@ -194,10 +194,7 @@ def test_an_error_of_an_unknown_kind_keeps_its_text_and_exit_code() -> None:
     assert (error.message, error.remedy, error.exit_code) == ("what", "how", 5)
 
 
-def test_server_client_that_disconnects_frees_its_place(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(server_module, "GONE_SECONDS", 0.02)
+def test_server_client_that_disconnects_frees_its_place(tmp_path: Path) -> None:
     mailbox, path = Mailbox(), tmp_path / "control.sock"
     with closing(mailbox), closing(Server(path, mailbox, lambda: STATUS)):
         for _ in range(server_module.MAX_FOLLOWERS):
@@ -211,6 +208,33 @@ def test_server_client_that_disconnects_frees_its_place(
                 return False
 
         eventually(answered)
+
+
+def test_server_follower_without_events_wakes_no_thread(tmp_path: Path) -> None:
+    mailbox, path = Mailbox(), tmp_path / "control.sock"
+    with closing(mailbox), closing(Server(path, mailbox, make_status)), connect(path) as client:
+        asked(mailbox, client, "watch-log")
+        threads = {
+            str(thread.native_id)
+            for thread in threading.enumerate()
+            if thread.name in ("client", "control")
+        }
+        eventually(lambda: all(state_of(thread) == "S" for thread in threads))
+        before = {thread: switches_of(thread) for thread in threads}
+        time.sleep(1.5)
+        assert len(threads) == 2
+        assert {thread: switches_of(thread) for thread in threads} == before
+
+
+def state_of(thread: str) -> str:
+    """The state of a thread of this process: S if it sleeps."""
+    return Path(f"/proc/self/task/{thread}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+def switches_of(thread: str) -> str:
+    """How often a thread of this process has gone to sleep."""
+    status = Path(f"/proc/self/task/{thread}/status").read_text()
+    return status.partition("\nvoluntary_ctxt_switches:")[2].split()[0]
 
 
 def asked(mailbox: Mailbox, client: socket.socket, verb: str) -> Call:

@@ -1,0 +1,69 @@
+"""Reports clients that disconnect while they wait for an answer.
+
+The thread that accepts clients waits for both, so that no thread has to check its client again and
+again: a client that follows the log for days causes no wake-ups.
+"""
+
+import select
+import socket
+import threading
+
+from imgscored.mailbox import DISCONNECTED, Call
+
+
+class Hangups:
+    """The clients whose calls are not answered yet."""
+
+    def __init__(self, listener: socket.socket) -> None:
+        self._listener = listener
+        self._epoll = select.epoll()
+        self._epoll.register(listener, select.EPOLLIN)
+        self._lock = threading.Lock()
+        self._waiting: dict[int, tuple[socket.socket, Call]] = {}
+        """the waiting clients and their calls, by file descriptor"""
+
+    def add(self, client: socket.socket, call: Call) -> None:
+        """Put DISCONNECTED into the answers of `call` if the client disconnects."""
+        with self._lock:
+            if self._epoll.closed:
+                call.answers.put(DISCONNECTED)
+                return
+            self._waiting[client.fileno()] = client, call
+            # The kernel always reports a disconnection, so no flag is needed. It reports it once,
+            # because the client's thread may need some time to close the socket.
+            self._epoll.register(client, select.EPOLLONESHOT)
+
+    def remove(self, client: socket.socket) -> None:
+        """Forget a client. Call this before the socket is closed."""
+        with self._lock:
+            if self._waiting.pop(client.fileno(), None) is not None:
+                self._epoll.unregister(client)
+
+    def wait_for_client(self) -> None:
+        """Report disconnections until a new client connects, or until the listener is shut down."""
+        while True:
+            for descriptor, _ in self._epoll.poll():
+                if descriptor == self._listener.fileno():
+                    return
+                self._report(descriptor)
+
+    def _report(self, descriptor: int) -> None:
+        with self._lock:
+            client, call = self._waiting.get(descriptor, (None, None))
+            # Another client may have got the same descriptor since the kernel reported the event.
+            if client is not None and call is not None and _has_hung_up(client):
+                call.answers.put(DISCONNECTED)
+
+    def close(self) -> None:
+        """End the waits of all clients. The thread that accepts clients must have ended."""
+        with self._lock:
+            for _, call in self._waiting.values():
+                call.answers.put(DISCONNECTED)
+            self._waiting.clear()
+            self._epoll.close()
+
+
+def _has_hung_up(client: socket.socket) -> bool:
+    poll = select.poll()
+    poll.register(client, 0)
+    return bool(poll.poll(0))
