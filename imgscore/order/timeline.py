@@ -131,7 +131,8 @@ class Timeline:
         of the block has changed, its former interval also limits the positions of new entries.
         """
         places = [bisect_left(self._seconds, second) for second in others]
-        if places[-1] == len(self) or any(
+        # After a change by the user, the dates of the members need not be in the wanted order.
+        if max(places) == len(self) or any(
             self._seconds[at] != second for at, second in zip(places, others, strict=True)
         ):
             return None

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from imgscore.order.entries import NANOSECONDS, Entry, Member
 from imgscore.order.plan import Direction, Touch, insert_entry, plan, plan_with_timeline
 from imgscore.order.spacing import EARLIEST, HEADROOM, SPACING, STEP
+from imgscore.order.stable_order import OrderItem
 from imgscore.order.timeline import Timeline
 
 NOW = 1_790_000_000
@@ -138,3 +139,11 @@ def test_timeline_packed_and_unpacked_is_equal(count: int) -> None:
     timeline = plan_with_timeline(existing, NOW_NS, "worst-newest")[1]
     sent = Timeline.unpacked(timeline.packed())
     assert len(sent) == count and sent.packed() == timeline.packed()
+
+
+def test_insert_into_block_members_dates_that_the_user_changed_need_a_plan() -> None:
+    items = [OrderItem(NOW - 40 + 10 * i, True, i / 10, 0.01, b"%d" % i) for i in range(4)]
+    timeline = Timeline.of([item.second for item in items], items, [False] * 4)
+    others = [NOW, NOW - 20]
+    assert timeline.insert_into_block(items[3], others, 1, NOW) is None
+    assert len(timeline) == 4
