@@ -86,8 +86,8 @@ test-lowest:
 	$(PYTHON) -m venv --clear .venv-lowest
 	.venv-lowest/bin/python tools/lowest.py > .venv-lowest/constraints.txt
 	.venv-lowest/bin/pip install --quiet --disable-pip-version-check --constraint .venv-lowest/constraints.txt \
-	  --editable '.[raw,jxl,dask,parquet,tray]' pytest hypothesis jsonschema
-	.venv-lowest/bin/python -m pytest --ignore tests/unit/project tests/unit tests/e2e/test_main_job.py tests/e2e/test_parquet.py
+	  --editable '.[raw,jxl,dask,parquet,tray]' pytest pytest-xdist hypothesis jsonschema
+	.venv-lowest/bin/python -m pytest -n 2 --ignore tests/unit/project tests/unit tests/e2e/test_main_job.py tests/e2e/test_parquet.py
 
 # Tests with the newest versions of the dependencies, also those above the bounds of pyproject.toml.
 test-newest:
