@@ -155,9 +155,9 @@ def _rate(
     is_current = found >= Match.ORIGINAL and not candidate.aside
     near = 0 if weak else 1 + min(place, Place.OWN)
     is_late = found is Match.AFTER and not candidate.aside
-    if (place is Place.GONE and not is_late) or (
-        candidate.replaced and (candidate.aside or found in (Match.EARLIER, Match.ROUNDED))
-    ):
+    # A shift of dates replaces no bytes. A file with bytes that it had before is from a backup.
+    is_old = candidate.replaced and (candidate.aside or found < Match.ORIGINAL)
+    if is_old or (place is Place.GONE and not is_late):
         # The file may be a copy of another file that has this date now.
         near, is_current = min(near, 1), False
     return near, is_current, is_exact, place, not candidate.aside, found, original.touched_ns
