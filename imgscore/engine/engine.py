@@ -55,6 +55,9 @@ logger = logging.getLogger(__name__)
 # The longest wait of one step, in seconds. The kernel limits a wait to 24 days (2**31 ms), but a
 # pause may be longer. During a long pause, the engine waits several times.
 MAX_SECONDS = 86_400.0
+# While many files wait for workers, the time between two passes of all stages, in seconds. A pass
+# takes about a millisecond; with 16 workers, it would follow nearly each of 1,000 answers a second.
+FEED_SECONDS = 0.025
 
 
 class Engine:
@@ -213,6 +216,24 @@ class Engine:
         wait = None if until is None else min(max(0.0, until - time.monotonic()), MAX_SECONDS)
         for task, answer in self.ctx.pool.answers(wait, wake):
             self._take(task, answer)
+        self._feed_workers(now + FEED_SECONDS, wake)
+
+    def _feed_workers(self, until: float, wake: int | None) -> None:
+        """While many files wait, send files to workers and take answers, and do nothing else.
+
+        `until`: in monotonic seconds. `wake`: see `step`; a client waits at most until then.
+        """
+        if self.ctx.problems.retry_at(self) or self.ctx.problems.retry_at(self.indexer):
+            return
+        conditions = self._conditions(time.monotonic(), idle=False)
+        while self.indexer.has_backlog(conditions) and (left := until - time.monotonic()) > 0:
+            with self.ctx.problems.errors_of(self.indexer):
+                self.indexer.hand_out(conditions)
+            answers = self.ctx.pool.answers(left, wake)
+            if not answers:
+                return
+            for task, answer in answers:
+                self._take(task, answer)
 
     def _advance(self, now: float, *, idle: bool) -> None:
         """Advance every stage once, except the stages that wait because of a problem.

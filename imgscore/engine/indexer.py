@@ -8,10 +8,11 @@ import logging
 import os
 import time
 from collections.abc import Iterator
+from functools import partial
 
-from imgscore.engine import ingest
 from imgscore.engine.context import EngineContext
 from imgscore.engine.index_events import index_event
+from imgscore.engine.index_results import IndexResults
 from imgscore.engine.index_run import IndexRun
 from imgscore.engine.left_alone import LeftAlone
 from imgscore.engine.missing_files import MissingFiles
@@ -41,8 +42,8 @@ from imgscore.workers.pool import NoWorkerError
 
 logger = logging.getLogger(__name__)
 
-# The largest number of files of a commit, which waits for the disk; seconds until a smaller one.
-BATCH, BATCH_SECONDS = 1024, 0.5
+# The number of files that wait for workers from which the other stages get their turn less often.
+BACKLOG = 64
 
 # The largest number of queued scans. Each scan reads all sightings under its folder, so one scan of
 # all watched folders is cheaper than more scans, for example while an archive is unpacked.
@@ -72,11 +73,7 @@ class Indexer(Stage[IndexFile]):
         self.indexed = 0
         """the number of files indexed since the start"""
         self._scans: list[tuple[bytes, Iterator[ScanBatch]]] = []
-        self._results: list[tuple[IndexFile, FileIndexed]] = []
-        """the answers of workers that the next commit stores"""
-        self._uncommitted: dict[bytes, Fingerprint] = {}
-        """the fingerprint with which a worker read each file in `_results`, by path"""
-        self._results_since = 0.0
+        self._results = IndexResults(ctx)
         self._found = Effects()  # what scans have found for other stages
         self._retries = Retries(ctx.store)
         self.left_alone = LeftAlone(ctx.store, ctx.watches)
@@ -180,12 +177,16 @@ class Indexer(Stage[IndexFile]):
     @property
     def indexing(self) -> bool:
         """Return whether any file waits for a worker, is with a worker, or waits for a commit."""
-        return bool(len(self._queue) or self._out or self._results)
+        return len(self._queue) + len(self._out) + len(self._results) > 0
 
     @property
     def teaching(self) -> bool:
         """Return whether any file of a keep or trash folder is being indexed."""
         return bool(self._teaching or self._queue.waiting("teaches"))
+
+    def has_backlog(self, conditions: Conditions) -> bool:
+        """Return whether so many files wait for workers that sending them is the main work."""
+        return self._queue.count(least_urgent(conditions)) >= BACKLOG
 
     def next_time(self, conditions: Conditions) -> float | None:
         """Return the time at which the engine must call `advance` again, in monotonic seconds.
@@ -196,9 +197,7 @@ class Indexer(Stage[IndexFile]):
         now = conditions.now
         if self._queue.has(least_urgent(conditions)) and self.ctx.pool.has_room():
             return now
-        times: list[float | None] = []
-        if self._results:
-            times.append(self._results_since + BATCH_SECONDS if self._out else now)
+        times = [self._results.due_at(now, more=bool(self._out))]
         if not conditions.paused:
             if self._scans:
                 return now
@@ -221,8 +220,8 @@ class Indexer(Stage[IndexFile]):
             if self._expects and not conditions.saving:
                 self.ctx.pool.warm_up()
             self._expects = False
-        self._hand_out(least_urgent(conditions))
-        effects = self.commit_results(conditions.now)
+        self.hand_out(conditions)
+        effects = self.commit_results(conditions)
         if not conditions.paused:
             missing, consequences = self._missing.record(
                 indexing=self.indexing or bool(self._scans)
@@ -271,7 +270,7 @@ class Indexer(Stage[IndexFile]):
                 self._out[path] = True
             elif seen is None:
                 gone.append(path)
-            elif self._uncommitted.get(path) == seen:
+            elif self._results.has_read(path, seen):
                 # A worker has read this version of the file. The next commit stores the answer.
                 continue
             elif self._is_news(path, seen):
@@ -302,7 +301,9 @@ class Indexer(Stage[IndexFile]):
             or (known.inbox, known.role) != (place.watch.inbox, place.role)
         )
 
-    def _hand_out(self, last: Urgency) -> None:
+    def hand_out(self, conditions: Conditions) -> None:
+        """Send files to the workers that can accept them."""
+        last = least_urgent(conditions)
         if not len(self._queue) or not self.ctx.pool.has_room():
             return
         watches = self.ctx.watches
@@ -369,11 +370,8 @@ class Indexer(Stage[IndexFile]):
 
     def _keep(self, task: IndexFile, answer: FileIndexed) -> None:
         """Keep an answer for the next commit."""
-        if not self._results:
-            self._results_since = time.monotonic()
-        self._results.append((task, answer))
+        self._results.add(task, answer)
         self._retries.add(task.path, answer)
-        self._uncommitted[task.path] = answer.seen
 
     def _fail(self, path: bytes, reason: str, remedy: str) -> None:
         seen = fingerprint_of(path) or Fingerprint(0, 0, 0, 0, 0)
@@ -382,19 +380,21 @@ class Indexer(Stage[IndexFile]):
         self._retries.add_unread(path)
         self.reembedding.done([path])
 
-    def commit_results(self, now: float = float("inf")) -> Effects:
-        """Store the answers of workers: all of them without `now`, else in batches."""
-        waited = now - self._results_since >= BATCH_SECONDS
-        if not self._results or (len(self._results) < BATCH and not waited and self._out):
+    def commit_results(self, conditions: Conditions | None = None) -> Effects:
+        """Store the answers of workers if a commit is due. Without conditions, store all of them.
+
+        While many files wait, send files to the workers until the disk has the commit.
+        """
+        meanwhile = None
+        if conditions is not None:
+            due_at = self._results.due_at(conditions.now, more=bool(self._out))
+            if due_at is None or due_at > conditions.now:
+                return Effects()
+            if self.has_backlog(conditions):
+                meanwhile = partial(self.hand_out, conditions)
+        elif not len(self._results):
             return Effects()
-        ctx, batch = self.ctx, self._results
-        effects = ctx.store.commit(
-            lambda txn: ingest.ingest_batch(
-                txn, batch, ctx.watches, ctx.embedder.image_embedder, DECODER_VERSION
-            )
-        )
-        paths, self._results, self._uncommitted = self._uncommitted.keys(), [], {}
+        paths, effects = self._results.commit(meanwhile)
         self._teaching -= paths - self._out.keys()
         self.reembedding.done(paths)
-        ctx.changed()
         return effects

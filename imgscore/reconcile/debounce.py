@@ -102,6 +102,10 @@ class IndexQueue:
         """Return the number of paths in the queue that have this urgency."""
         return len(self._paths[urgency])
 
+    def count(self, last: Urgency = "again") -> int:
+        """Return the number of paths with the urgency `last` or a higher urgency."""
+        return sum(len(self._paths[urgency]) for urgency in self._up_to(last))
+
     def add(self, path: bytes, urgency: Urgency) -> None:
         """Add a path to the queue, unless the path is already there with this urgency."""
         self._paths[urgency][path] = None

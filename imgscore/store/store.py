@@ -150,14 +150,17 @@ class Store:
         """
         self.environment.set_mapsize(2 * self.environment.info()["map_size"])
 
-    def commit(self, work: Callable[[Txn], Result]) -> Result:
+    def commit(self, work: Callable[[Txn], Result], *, grow: bool = True) -> Result:
         """Run `work` in a write transaction, and return the result of `work`.
 
-        If the memory map is full, double its size and run `work` again.
+        If the memory map is full, double its size and run `work` again. If `grow` is false, raise
+        MapFullError instead: while another thread may read the store, the map must not grow.
         """
         try:
             result = self._commit(work)
         except MapFullError:
+            if not grow:
+                raise
             self.grow()
             result = self._commit(work)
         step("after commit")

@@ -1,12 +1,22 @@
-"""Count failed starts of workers, and answer for the task of a worker that has ended.
+"""Count failed starts of workers, recognize the end of a task, and answer for ended workers.
 
 This module starts and ends no process.
 """
 
 import signal
 
-from imgscore.workers.messages import Crashed, Interrupted
+from imgscore.workers.group_messages import GroupsFound
+from imgscore.workers.messages import (
+    Answer,
+    Crashed,
+    Interrupted,
+    Notice,
+    Planned,
+    Progressed,
+    Scored,
+)
 from imgscore.workers.process import NoWorkerError
+from imgscore.workers.queries import QueryRows
 
 MAX_FAILED_STARTS = 3
 """The number of consecutive failed starts after which the pool starts no worker for START_SECONDS.
@@ -73,3 +83,14 @@ def end_of(status: int, seconds: int) -> Crashed | Interrupted:
     if status < 0:
         return Crashed(f"crashes the decoder ({_signal(status)})")
     return Crashed(f"ends the worker (exit status {status}; the log says more)")
+
+
+def is_last(answer: Answer) -> bool:
+    """Return whether no other message follows `answer` for the same task."""
+    match answer:
+        case Notice() | Progressed():
+            return False
+        case Scored(last=last) | QueryRows(last=last) | Planned(last=last) | GroupsFound(last=last):
+            return last
+        case _:
+            return True

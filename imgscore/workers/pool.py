@@ -19,9 +19,8 @@ from collections import deque
 from imgscore.embedders import registry
 from imgscore.workers import answer_checks, process
 from imgscore.workers.device import Device
-from imgscore.workers.endings import Starts, end_of, ending
+from imgscore.workers.endings import Starts, end_of, ending, is_last
 from imgscore.workers.frames import take_answers
-from imgscore.workers.group_messages import GroupsFound
 from imgscore.workers.messages import (
     Answer,
     Crashed,
@@ -30,16 +29,12 @@ from imgscore.workers.messages import (
     NeedsMemory,
     Notice,
     Plan,
-    Planned,
-    Progressed,
     Ready,
     Refused,
-    Scored,
     Task,
     WrongAnswerError,
 )
 from imgscore.workers.process import NoWorkerError, Worker, WorkerSettings
-from imgscore.workers.queries import QueryRows
 
 MAX_READ = 1 << 18
 """The largest number of bytes that are read from a worker at a time. The caller can store the
@@ -68,6 +63,8 @@ class Pool:
         self._starts = {True: Starts(), False: Starts()}
         """The failed starts of trainers (True) and of file workers (False)."""
         self.device = Device(settings, self._selector) if settings.batches else None
+        self._collected: list[tuple[Task, Answer]] = []
+        """the answers that `collect` has read"""
         self._notices: list[Notice] = []
         """the notices about the device process that are sent with the next answer"""
 
@@ -178,6 +175,9 @@ class Pool:
         `timeout`: the largest number of seconds to wait. None means no limit. `wake`: a file
         descriptor; the wait ends when it becomes readable.
         """
+        if self._collected:
+            collected, self._collected = self._collected, []
+            return collected
         if wake is not None:
             self._selector.register(wake, selectors.EVENT_READ, None)
         try:
@@ -195,6 +195,17 @@ class Pool:
             answers[:0] = [(answers[0][0], notice) for notice in self._notices]
             self._notices.clear()
         return answers + self._escalate() + self._retry_suspect()
+
+    def collect(self, timeout: float) -> None:
+        """Wait for answers, and keep them for the next call of `answers`.
+
+        The workers whose answers were read have room for further tasks.
+        """
+        kept, self._collected = self._collected, []
+        try:
+            kept += self.answers(timeout)
+        finally:
+            self._collected = kept
 
     def _escalate(self) -> list[tuple[Task, Answer]]:
         """Send the tasks in `_needs_memory` to the file worker that is not a low-memory worker.
@@ -267,7 +278,7 @@ class Pool:
             return []
         task = worker.tasks[0] if worker.tasks else None
         answer_checks.check(task, answer, self.settings.dim)
-        if not _is_last(answer):
+        if not is_last(answer):
             return [(worker.tasks[0], answer)]
         worker.alone = False
         done = worker.tasks.popleft()
@@ -366,17 +377,6 @@ class Pool:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def _is_last(answer: Answer) -> bool:
-    """Return whether no other message follows `answer` for the same task."""
-    match answer:
-        case Notice() | Progressed():
-            return False
-        case Scored(last=last) | QueryRows(last=last) | Planned(last=last) | GroupsFound(last=last):
-            return last
-        case _:
-            return True
 
 
 def cpus() -> int:

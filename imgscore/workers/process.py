@@ -17,6 +17,9 @@ from imgscore.workers.device_connection import Connection
 from imgscore.workers.frames import frame
 from imgscore.workers.messages import FileTask, Task
 
+TRAINER: tuple[str, ...] = ("-P", "-m", "imgscore.workers.worker")
+FILE_WORKER = TRAINER
+"""The arguments with which Python runs a file worker. A benchmark replaces them."""
 QUEUE_DEPTH = 2
 """The smallest number of file tasks that one worker may have at a time. While the worker does the
 first task, the second task already waits in its stdin."""
@@ -191,7 +194,7 @@ def start(
     ]
     try:
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "imgscore.workers.worker", *arguments],
+            [sys.executable, *(TRAINER if for_training else FILE_WORKER), *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=environment,

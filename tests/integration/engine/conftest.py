@@ -86,6 +86,9 @@ class InlinePool:
             time.sleep(min(timeout, 0.005))
         return done
 
+    def collect(self, timeout: float) -> None:
+        time.sleep(min(timeout, 0.001))
+
     def warm_up(self) -> None:
         self.warmed += 1
 

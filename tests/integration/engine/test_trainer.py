@@ -2,7 +2,7 @@
 
 import pytest
 
-from imgscore.engine import indexer
+from imgscore.engine import index_results
 from imgscore.workers.messages import Answer, IndexFile, Task, Train
 from tests.integration.engine.conftest import World
 
@@ -17,7 +17,7 @@ def test_trainer_waits_while_labelled_files_are_indexed(
         world.put(f"gone-{number}", 0.1, "inbox/trash").rename(
             world.inbox / "trash" / f"gone-{number}.png"
         )
-    monkeypatch.setattr(indexer, "BATCH_SECONDS", 0.0)  # each answer is a batch
+    monkeypatch.setattr(index_results, "BATCH_SECONDS", 0.0)  # each answer is a batch
     with world.engine() as engine:
         pool = engine.ctx.pool
         submit, answers = pool.submit, pool.answers

@@ -71,6 +71,22 @@ def run(pool: Pool, paths: list[bytes]) -> dict[bytes, Answer]:
     return answers
 
 
+def test_pool_collect_keeps_answers_and_makes_room(pool: Pool, folder: Path) -> None:
+    waiting = [IndexFile(os.fsencode(path), "default", None) for path in folder.iterdir()]
+
+    def sent() -> bool:
+        while waiting and pool.submit(waiting[-1]):
+            waiting.pop()
+        pool.collect(0.1)
+        return not waiting and not pool.busy
+
+    eventually(sent, pause=0.0)
+    answers = pool.answers(0.0)
+    assert len(answers) == 6
+    assert all(isinstance(answer, FileIndexed) for _, answer in answers)
+    assert pool.answers(0.0) == []
+
+
 def test_pool_many_files_are_answered_and_workers_end(pool: Pool, folder: Path) -> None:
     paths = [os.fsencode(path) for path in folder.iterdir()]
     answers = run(pool, paths)
