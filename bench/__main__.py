@@ -23,8 +23,8 @@ from bench.figures import (
 )
 
 BENCHES = (
-    "embed", "decode", "latency", "train", "score", "order", "order_session", "retrain", "rescan",
-    "event", "idle", "startup", "size", "scale", "search", "groups",
+    "embed", "decode", "latency", "train", "score", "order", "order_groups", "order_session",
+    "retrain", "rescan", "event", "idle", "startup", "size", "scale", "search", "groups",
 )  # fmt: skip
 DEMO_IMAGES = 480
 """images drawn where no corpus is given: enough for the quick benchmarks"""

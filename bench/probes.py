@@ -145,10 +145,17 @@ def _files(scratch: Path) -> Iterator[Probe]:
 
 def _order() -> Iterator[Probe]:
     from bench.order import NOW_NS, make_entries
+    from imgscore.order.blocks import Block
     from imgscore.order.plan import plan
 
     entries = make_entries(ENTRIES, deviation=0.005)
     yield Probe("plan an order", partial(_measure, lambda: plan(entries, NOW_NS)))
+    blocks = [Block((i, i + 1), *entries[i][1:]) for i in range(0, ENTRIES, 10)]
+
+    def plan_groups() -> None:
+        plan(entries, NOW_NS, "best-newest", blocks)
+
+    yield Probe("plan an order, a fifth in groups", partial(_measure, plan_groups))
 
 
 def _commands(scratch: Path) -> Iterator[Probe]:

@@ -5,8 +5,7 @@ module compares facts of the full resolution. `images/acuity` measures them.
 """
 
 from bisect import bisect_left
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
 from math import log2
 from statistics import median
@@ -51,51 +50,36 @@ _STEP_OF_PERCENT = 0.117
 """The mean quantisation step of the five measured coefficients that one per cent of the JPEG
 standard's table gives, in levels."""
 
-_Fact = Callable[[Quality], float | None]
+
+def _log(value: float) -> float:
+    return log2(1 + value)
 
 
-def _log(value: float | None) -> float | None:
-    return None if value is None else log2(1 + value)
+def _log_of_square(value: float) -> float:
+    return log2(1 + value**2)
 
 
-def _noise(image: Quality) -> float | None:
-    return None if image.noise is None else log2(1 + image.noise**2)
+def _same(value: float) -> float:
+    return value
 
 
-def _highlights(image: Quality) -> float | None:
-    return image.highlights
-
-
-def _shadows(image: Quality) -> float | None:
-    return image.shadows
-
-
-def _step(image: Quality) -> float | None:
-    """Return the logarithm of the rounding of the coarsest compression.
-
-    The step is that found in the pixels, or that of the file if it is larger. Steps below 4 levels
-    are hardly visible.
-    """
-    if image.step is None:
-        return None
-    step, quality = image.step, image.compression
-    if quality is not None:
-        percent = 200 - 2 * quality if quality >= 50 else 5000 / max(1, quality)
-        step = max(step, _STEP_OF_PERCENT * percent)
-    return log2(1 + step**2 / 16)
-
-
-FACTS: tuple[tuple[float, _Fact], ...] = (
-    (1.0, lambda image: _log(image.detail)),
-    (-0.02, _noise),
-    (-3.4, _highlights),
-    (-1.0, _shadows),
-    (0.002, lambda image: _log(image.pixels)),
-    (0.001, lambda image: _log(image.bytes)),
+_CLIPPED = ("highlights", "shadows")
+FACTS: tuple[tuple[float, str, Callable[[float], float]], ...] = (
+    (1.0, "detail", _log),
+    (-0.02, "noise", _log_of_square),
+    (-3.4, "highlights", _same),
+    (-1.0, "shadows", _same),
+    (0.002, "pixels", _log),
+    (0.001, "bytes", _log),
 )
-"""The weight of each fact. The unit of the sum is a doubling of the detail. The weights were fitted
-to degraded copies of real images, and judged on other images (bench/RESULTS.md). The numbers of
-pixels and of bytes decide only between images that are not measured, or are equal in all else."""
+"""The weight of each fact, its field in `Quality`, and the function that is applied to it. The unit
+of the sum is a doubling of the detail. The weights were fitted to degraded copies of real images,
+and judged on other images (bench/RESULTS.md). The numbers of pixels and of bytes decide only
+between images that are not measured, or are equal in all else."""
+_INDEXED_FACTS = tuple(
+    (weight, Quality._fields.index(name), function, name in _CLIPPED)
+    for weight, name, function in FACTS
+)
 MAX_CLIPPED = 0.1
 """The largest share of clipped pixels that counts, above the smallest one in the group. A white
 background is clipped or not by a change of the exposure that is not visible."""
@@ -111,45 +95,62 @@ def best_first(members: Sequence[Quality]) -> list[int]:
     A fact that is not measured counts like the median of the fact in the group, so that an image
     is neither better nor worse because it is not measured yet. Equal images keep their sequence.
     """
-    sums = [0.0] * len(members)
-    for weight, fact in FACTS if len(members) > 1 else ():
-        values = [fact(member) for member in members]
-        if values.count(values[0]) == len(values):
+    count = len(members)
+    if count < 2:
+        return list(range(count))
+    sums = [0.0] * count
+    columns = list(zip(*members, strict=True))
+    for weight, at, function, is_clipped in _INDEXED_FACTS:
+        column = columns[at]
+        if column.count(column[0]) == count:
             continue  # The fact is the same for all, or is not measured.
-        known = [value for value in values if value is not None]
-        if fact in (_highlights, _shadows):
+        known = [function(value) for value in column if value is not None]
+        if is_clipped:
             most = min(known) + MAX_CLIPPED
-            values = [value if value is None else min(value, most) for value in values]
             known = [min(value, most) for value in known]
-        middle = median(known) if len(known) < len(values) else 0.0
-        for index, value in enumerate(values):
-            sums[index] += weight * (middle if value is None else value)
-    for rivals in _rivals(members):
-        for index, excess in zip(rivals, _excesses(members, rivals), strict=True):
-            sums[index] += STEP_WEIGHT * excess
-    return sorted(range(len(members)), key=lambda index: (-sums[index], index))
+        if len(known) == count:
+            values = known
+        else:
+            middle, rest = median(known), iter(known)
+            values = [middle if value is None else next(rest) for value in column]
+        sums = [total + weight * value for total, value in zip(sums, values, strict=True)]
+    for index, excess in _excesses(members):
+        sums[index] += STEP_WEIGHT * excess
+    return sorted(range(count), key=lambda index: -sums[index])
 
 
-def _rivals(members: Sequence[Quality]) -> list[list[int]]:
-    """Return the indices of the measured images with equal numbers of pixels, most detail first."""
-    found: defaultdict[int | None, list[int]] = defaultdict(list)
+def _excesses(members: Sequence[Quality]) -> Iterator[tuple[int, float]]:
+    """Yield (index of an image, how much coarser its step is than that of a better image).
+
+    The better image has as many pixels, and enough detail to replace the image. An image without
+    an excess may be left out.
+    """
+    steps = [_step(member) for member in members]
+    if steps.count(steps[0]) == len(steps):
+        return
+    by_pixels: dict[int | None, list[tuple[float, int]]] = {}
     for index, member in enumerate(members):
         if member.detail is not None:
-            found[member.pixels].append(index)
-    return [
-        sorted(indices, key=lambda index: -(members[index].detail or 0.0))
-        for indices in found.values()
-        if len(indices) > 1
-    ]
+            by_pixels.setdefault(member.pixels, []).append((-member.detail, index))
+    for rivals in by_pixels.values():
+        rivals.sort()  # most detail first
+        least = list(accumulate((steps[index] for _, index in rivals), min))
+        for loss, index in rivals:
+            # The images up to this place have enough detail to replace the image.
+            end = bisect_left(rivals, (SIMILAR_DETAIL * loss + 1e-9,))
+            yield index, steps[index] - min(steps[index], least[end - 1])
 
 
-def _excesses(members: Sequence[Quality], rivals: Sequence[int]) -> list[float]:
-    """Return how much coarser each step is than that of an image that can replace the image."""
-    values = [_step(members[index]) or 0.0 for index in rivals]
-    if values.count(values[0]) == len(values):
-        return [0.0] * len(values)
-    least = list(accumulate(values, min))
-    losses = [-(members[index].detail or 0.0) for index in rivals]
-    # The images up to this place have enough detail to replace the image.
-    ends = [bisect_left(losses, SIMILAR_DETAIL * loss + 1e-9) for loss in losses]
-    return [value - min(value, least[end - 1]) for value, end in zip(values, ends, strict=True)]
+def _step(image: Quality) -> float:
+    """Return the logarithm of the rounding of the coarsest compression; 0: not found.
+
+    The step is that found in the pixels, or that of the file if it is larger. Steps below 4 levels
+    are hardly visible.
+    """
+    step, quality = image.step, image.compression
+    if step is None:
+        return 0.0
+    if quality is not None:
+        percent = 200 - 2 * quality if quality >= 50 else 5000 / max(1, quality)
+        step = max(step, _STEP_OF_PERCENT * percent)
+    return log2(1 + step**2 / 16)

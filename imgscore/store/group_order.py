@@ -1,6 +1,6 @@
 """The order of the images inside a group, from what the store contains."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from imgscore.grades import UNDECIDED
 from imgscore.groups.best import Quality, best_first
@@ -19,15 +19,28 @@ def best_images_first(txn: Txn, digests: Iterable[bytes], taste: str | None) -> 
     image whose quality is not measured yet counts by its pixels and bytes. Equal images keep their
     sequence.
     """
-    members = list(digests)
-    if len(members) < MIN_MEMBERS:
-        return members
-    ranked = [members[at] for at in best_first([quality_of(txn, digest) for digest in members])]
-    if taste is not None:
-        grade_of = {digest: _grade(txn, taste, digest) for digest in members}
-        if len(set(grade_of.values())) > 1:
-            ranked.sort(key=lambda digest: -grade_of[digest])
-    return ranked
+    return ranker(txn, taste)(digests)
+
+
+def ranker(txn: Txn, taste: str | None) -> Callable[[Iterable[bytes]], list[bytes]]:
+    """Return a function that returns the same as `best_images_first`. For many groups, it is
+    faster.
+    """
+    grade = labels.grade_getter(txn, taste) if taste is not None else None
+
+    def best_first_of(digests: Iterable[bytes]) -> list[bytes]:
+        members = list(digests)
+        if len(members) < MIN_MEMBERS:
+            return members
+        ranked = [members[at] for at in best_first([quality_of(txn, digest) for digest in members])]
+        if grade is not None:
+            grades = [grade(digest) for digest in ranked]
+            if any(found is not None for found in grades):
+                grade_of = dict(zip(ranked, grades, strict=True))
+                ranked.sort(key=lambda digest: -_or_undecided(grade_of[digest]))
+        return ranked
+
+    return best_first_of
 
 
 def quality_of(txn: Txn, digest: bytes) -> Quality:
@@ -42,6 +55,5 @@ def quality_of(txn: Txn, digest: bytes) -> Quality:
     return Quality(pixels=pixels, bytes=round(pixels * known.bytes_per_pixel))
 
 
-def _grade(txn: Txn, taste: str, digest: bytes) -> float:
-    label = labels.current(txn, taste, digest)
-    return UNDECIDED if label is None else label.grade
+def _or_undecided(grade: float | None) -> float:
+    return UNDECIDED if grade is None else grade

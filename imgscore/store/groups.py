@@ -72,6 +72,14 @@ def iter_all(txn: Txn) -> Iterator[Group]:
         yield _group(int.from_bytes(key, "big"), value)
 
 
+def members_of_all(txn: Txn) -> list[tuple[bytes, ...]]:
+    """Return the members of all groups, in the order of the numbers of the groups.
+
+    This takes less time than `iter_all`, because it makes no Group.
+    """
+    return [_members(_decoder.decode(value)) for _, value in txn.table("groups").scan()]
+
+
 def iter_after(txn: Txn, number: int) -> Iterator[Group]:
     """Yield the groups whose number is greater than `number`, in the order of their numbers."""
     for key, value in txn.table("groups").scan_from((number + 1).to_bytes(_NUMBER, "big")):
@@ -165,8 +173,10 @@ def _write(txn: Txn, number: int, group: NewGroup) -> None:
 
 def _group(number: int, value: bytes) -> Group:
     record = _decoder.decode(value)
-    members = tuple(
-        record.members[start : start + DIGEST_SIZE]
-        for start in range(0, len(record.members), DIGEST_SIZE)
-    )
-    return Group(number, record.kind, members, record.why)
+    return Group(number, record.kind, _members(record), record.why)
+
+
+def _members(record: _Record) -> tuple[bytes, ...]:
+    members = record.members
+    ends = range(DIGEST_SIZE, len(members) + 1, DIGEST_SIZE)
+    return tuple([members[end - DIGEST_SIZE : end] for end in ends])

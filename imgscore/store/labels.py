@@ -4,7 +4,7 @@ imgscore only appends to the log. The last event of a digest in the log determin
 of that digest.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import msgspec
 
@@ -47,6 +47,20 @@ def current(txn: Txn, taste: str, digest: bytes) -> Label | None:
     """
     value = txn.table("labels").get(_key(taste, digest))
     return None if value is None else _label.decode(value)
+
+
+def grade_getter(txn: Txn, taste: str) -> Callable[[bytes], float | None]:
+    """Return a function that returns the grade of a digest in one taste; None: it has no label.
+
+    For many digests, the returned function is faster than `current`.
+    """
+    prefix, get = _key(taste, b""), txn.table("labels").get
+
+    def get_grade(digest: bytes) -> float | None:
+        value = get(prefix + digest)
+        return None if value is None else _label.decode(value).grade
+
+    return get_grade
 
 
 def iter_all(txn: Txn, taste: str) -> Iterator[tuple[bytes, Label]]:

@@ -16,7 +16,7 @@ from imgscore.order.entries import NANOSECONDS, Entry
 from imgscore.order.plan import Neighbours
 from imgscore.order.ties import tie_deviation
 from imgscore.store import groups, scores, sightings
-from imgscore.store.group_order import best_images_first
+from imgscore.store.group_order import best_images_first, ranker
 from imgscore.store.groups import MIN_MEMBERS
 from imgscore.store.schema import Sighting, Ties
 from imgscore.store.transaction import Txn
@@ -35,43 +35,41 @@ def blocks_of_inbox(
     """
     if watch.groups == "off":
         return []
-    stored = [group.members for group in groups.iter_all(txn)]
+    stored = groups.members_of_all(txn)
     copies = [(digest,) for digest in _copied(files)]
-    wanted = {digest for digests in chain(stored, copies) for digest in digests}
-    paths: dict[bytes, list[bytes]] = {}
-    for file in files:
-        if file.digest in wanted:
-            paths.setdefault(file.digest, []).append(file.path)
-    grouped = {path for names in paths.values() for path in names}
-    index = {
-        member.path: i
-        for i, entry in enumerate(entries)
-        for member in entry.members
-        if member.path in grouped
-    }
+    wanted = set(chain.from_iterable(stored)).union(chain.from_iterable(copies))
+    digest_of = {file.path: file.digest for file in files if file.digest in wanted}
+    grouped = [
+        (path, i)
+        for i, (members, _, _) in enumerate(entries)
+        for path, _ in members
+        if path in digest_of
+    ]
+    positions: dict[bytes, list[tuple[bytes, int]]] = {}
+    for path, i in grouped:
+        positions.setdefault(digest_of[path], []).append((path, i))
+    rank = ranker(txn, watch.taste)
     found: list[Block] = []
     done: set[int] = set()
     for digests in chain(stored, copies):
-        present = {
-            digest: [
-                index[path] for path in sorted(paths[digest], key=original_first) if path in index
-            ]
-            for digest in digests
-            if digest in paths
-        }
-        if sum(map(len, present.values())) < MIN_MEMBERS:
+        present = [digest for digest in digests if digest in positions]
+        in_order = [i for digest in rank(present) for i in _originals_first(positions[digest])]
+        places = [i for i in dict.fromkeys(in_order) if i not in done]
+        if len(places) < MIN_MEMBERS:
             continue
-        ranked = best_images_first(txn, present, watch.taste)
-        in_order = chain.from_iterable(present[digest] for digest in ranked)
-        members = [i for i in dict.fromkeys(in_order) if i not in done]
-        if len(members) < MIN_MEMBERS:
-            continue
-        done.update(members)
-        scored = [entries[i][1:] for i in members]
-        for places, score, deviation in blocks_of(scored, watch.groups):
-            if len(places) > 1 or (score, deviation) != scored[places[0]]:
-                found.append(Block(tuple([members[k] for k in places]), score, deviation))
+        done.update(places)
+        scored = [entries[i][1:] for i in places]
+        for block, score, deviation in blocks_of(scored, watch.groups):
+            if len(block) > 1 or (score, deviation) != scored[block[0]]:
+                found.append(Block(tuple([places[k] for k in block]), score, deviation))
     return found
+
+
+def _originals_first(files: list[tuple[bytes, int]]) -> list[int]:
+    """Return the indices of the entries of files with equal bytes, the probable original first."""
+    if len(files) > 1:
+        files = sorted(files, key=lambda file: original_first(file[0]))
+    return [i for _, i in files]
 
 
 def members_of(txn: Txn, watch: Watch, paths: Iterable[bytes]) -> set[bytes]:
