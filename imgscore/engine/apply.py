@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from msgspec import structs
 
+from imgscore.engine.touch_batch import DueTouch, defer_writes, record_batch
 from imgscore.failpoints import step
 from imgscore.order.spacing import STEP
 from imgscore.order.touch import (
@@ -25,7 +26,7 @@ from imgscore.order.touch import (
 from imgscore.reconcile import identity, sidecars
 from imgscore.reconcile.walk import fingerprint_of
 from imgscore.store import journal, originals, ratings, sightings
-from imgscore.store.checksums import REMEDY, DamagedRecordError
+from imgscore.store.checksums import REMEDY
 from imgscore.store.schema import (
     EARLIEST_NS,
     LATEST_NS,
@@ -43,7 +44,7 @@ from imgscore.workers.messages import PlannedTouch
 
 # The largest number of touches in one commit to the store. Each commit waits for the disk, so large
 # commits are faster.
-TOUCH_BATCH = 512
+TOUCH_BATCH = 1024
 
 
 class RestoreResult(NamedTuple):
@@ -88,53 +89,59 @@ def apply_batch(
 
     `run`: the number that all journal entries of the plan have in common.
     """
+    if store.deferred.is_full:
+        store.flush_part()
     outcome = Outcome()
-    due: list[tuple[PlannedTouch, Touch]] = []
+    batch: list[DueTouch] = []
     for plan in planned:
         if EARLIEST_NS < plan.sighting.seen.mtime_ns < LATEST_NS:
-            due.append((plan, _journal_entry(plan, run, head, reason)))
+            batch.append(DueTouch(plan, _journal_entry(plan, run, head, reason)))
         else:
             outcome.refused.append(_out_of_range(plan.sighting.path))
-
-    def prepare(txn: Txn) -> list[bool]:
-        return [_hold_original(txn, plan, entry) for plan, entry in due]
-
-    held_originals = store.commit(prepare)
+    last = store.commit(lambda txn: record_batch(txn, batch, store.deferred.touched))
     step("after journal")
-    done: list[tuple[PlannedTouch, Touched]] = []
-    for (plan, entry), is_held in zip(due, held_originals, strict=True):
-        if not is_held:
-            outcome.refused.append(_damaged(plan.sighting.path))
+    for due in batch:
+        if due.is_damaged:
+            outcome.refused.append(_damaged(due.entry.path))
             continue
+        plan = due.plan
         try:
-            touched = touch(plan.sighting.path, _expected(plan.sighting.seen), plan.after_ns)
+            due.touched = touch(plan.sighting.path, _expected(plan.sighting.seen), plan.after_ns)
         except (ChangedError, VanishedError):
             outcome.changed.append(plan.sighting.path)
         except TouchError as error:
             outcome.refused.append(error)
         else:
-            outcome.touched.append(entry)
-            done.append((plan, touched))
-            if abs(touched.seen.mtime_ns - plan.after_ns) >= STEP * 10**9:
+            outcome.touched.append(due.entry)
+            if abs(due.touched.seen.mtime_ns - plan.after_ns) >= STEP * 10**9:
                 # Exclude the file from later plans. Otherwise every plan would touch the file
                 # again.
                 outcome.refused.append(_does_not_hold(plan.sighting.path))
         step("between touches")
     step("after touches")
-
-    def settle(txn: Txn) -> None:
-        for plan, touched in done:
-            _record_own_change(txn, plan.sighting, touched)
-            actual = touched.seen.mtime_ns
-            if actual == plan.after_ns:
-                continue
-            held = originals.get(txn, plan.sighting.digest, plan.sighting.path)
-            if held is not None:
-                rounded = originals.touched(held, held.path, held.before_ns, actual)
-                originals.record(txn, plan.sighting.digest, rounded)
-
-    store.commit(settle)
+    with store.read() as txn:
+        others = defer_writes(txn, store.deferred, batch, last)
+    if others:
+        store.commit(lambda txn: _settle(txn, others))
+    if len(batch) < TOUCH_BATCH and len(store.deferred) < TOUCH_BATCH:
+        store.flush()  # Deferring so few writes saves nothing.
     return outcome
+
+
+def _settle(txn: Txn, others: Sequence[DueTouch]) -> None:
+    """Store the results of touches whose writes cannot be deferred."""
+    for due in others:
+        plan, touched = due.plan, due.touched
+        if touched is None:
+            continue
+        _record_own_change(txn, plan.sighting, touched)
+        actual = touched.seen.mtime_ns
+        if actual == plan.after_ns:
+            continue
+        held = originals.get(txn, plan.sighting.digest, plan.sighting.path)
+        if held is not None:
+            rounded = originals.touched(held, held.path, held.before_ns, actual)
+            originals.record(txn, plan.sighting.digest, rounded)
 
 
 def _damaged(path: bytes) -> TouchError:
@@ -170,23 +177,6 @@ def _journal_entry(plan: PlannedTouch, run: int, head: str, reason: Reason) -> T
         head,
         reason,
     )
-
-
-def _hold_original(txn: Txn, plan: PlannedTouch, entry: Touch) -> bool:
-    """Store the original date of a file, if the store does not contain it yet, and the touch.
-
-    Return False if the record of the original date is damaged. The file must then not be touched.
-    """
-    path, digest = plan.sighting.path, plan.sighting.digest
-    before_ns = plan.sighting.seen.mtime_ns
-    try:
-        held = identity.follow(txn, digest, path, before_ns)
-    except DamagedRecordError:
-        return False
-    touched = originals.touched(held, path, before_ns, plan.after_ns)
-    originals.replace(txn, digest, held, touched)
-    journal.append(txn, entry)
-    return True
 
 
 def _expected(seen: Fingerprint) -> Seen:

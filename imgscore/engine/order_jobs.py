@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -165,6 +165,11 @@ class OrderJob:
             raise self.error
         results, self.results = self.results, []
         return results
+
+
+def may_flush(store: Store, jobs: Iterable[OrderJob]) -> bool:
+    """Return whether deferred writes must be made now: no job is setting dates."""
+    return not store.deferred.is_empty and not any(job.run or job.parts for job in jobs)
 
 
 def log_touched(store: Store, job: OrderJob) -> None:

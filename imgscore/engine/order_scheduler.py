@@ -19,6 +19,7 @@ from imgscore.engine.order_jobs import (
     PartResult,
     add_regrouped,
     log_touched,
+    may_flush,
     report_unusable,
 )
 from imgscore.engine.problems import described
@@ -182,15 +183,12 @@ class OrderScheduler(Stage[Plan]):
     def pending(self) -> int:
         """The number of unfinished jobs plus the number of inboxes whose order is due."""
         due = sum(self._is_due(state) for state in self._states.values())
-        return len(self._jobs) + due
+        return len(self._jobs) + due + may_flush(self.ctx.store, self._jobs)
 
     def next_time(self, conditions: Conditions) -> float | None:
-        """Return the present time if a job can continue, else the time of the next order.
-
-        Return None if no job can continue and no order is due.
-        """
+        """Return the present time if a job can continue, else of the next order, if any."""
         job = self._next_job(conditions)
-        if job is not None and not self._waits(job):
+        if may_flush(self.ctx.store, self._jobs) or (job is not None and not self._waits(job)):
             return conditions.now
         if conditions.paused:
             return None
@@ -238,7 +236,9 @@ class OrderScheduler(Stage[Plan]):
                 files = state.begin(conditions.now)
                 self._begin(OrderJob(None, state.watch, head, *files, dry_run=dry_run))
         job = self._next_job(conditions)
-        if job is not None and not self._waits(job):
+        if may_flush(self.ctx.store, self._jobs):
+            self.ctx.store.flush_part()
+        elif job is not None and not self._waits(job):
             try:
                 self._go_on(job)
             except CorruptStoreError:
@@ -324,10 +324,7 @@ class OrderScheduler(Stage[Plan]):
         return None if touches is None else apply.apply_plan(store, touches, head)
 
     def _is_stale(self, job: OrderJob) -> bool:
-        """Return whether the head of an automatic job is no longer in use.
-
-        The rest of the job's plan is then useless.
-        """
+        """Return whether an automatic job is useless, because its head is no longer in use."""
         if job.asked or job.order is None:
             return False
         return job.head != self._head(job.order)

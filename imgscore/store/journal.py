@@ -3,7 +3,7 @@
 A touch is written to the journal before the file changes.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice, takewhile
 
 import msgspec
@@ -20,6 +20,11 @@ def append(txn: Txn, touch: Touch) -> int:
     The caller must touch the file after this write, not before it.
     """
     return txn.table("journal").append(pack(touch))
+
+
+def append_many(txn: Txn, touches: Iterable[Touch]) -> tuple[int, int]:
+    """Write touches to the journal, and return the numbers of the first and the last of them."""
+    return txn.table("journal").append_many(map(pack, touches))
 
 
 def last_number(txn: Txn) -> int:

@@ -88,6 +88,21 @@ def record(txn: Txn, sighting: Sighting) -> None:
     counts.sighting_changed(txn, before, sighting)
 
 
+def after_touch(
+    txn: Txn, key: bytes, before: Sighting, seen: Fingerprint
+) -> tuple[bytes, bytes] | None:
+    """Return the value at `key` after a touch of the file, and the first bytes of this value.
+
+    `key`: the path key. `before`: the sighting that the file must have. Return None if the stored
+    sighting is another one. The function compares bytes, which is faster than decoding them.
+    """
+    rest = pack(_Rest(before.path, before.digest, before.inbox, before.role, before.gone_ns))
+    if txn.table("sightings").get(key) != before.seen.packed() + rest:
+        return None
+    packed = seen.packed()
+    return packed + rest, packed
+
+
 def forget(txn: Txn, sighting: Sighting) -> None:
     """Delete a sighting. The labels and originals of the digest stay in the store."""
     key = path_key(sighting.path)

@@ -9,7 +9,7 @@ import os
 import shutil
 import struct
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
@@ -19,8 +19,9 @@ import msgspec
 
 from imgscore.errors import CorruptStoreError, StoreError
 from imgscore.failpoints import step
-from imgscore.store import backup_folders, checksums, migrations
+from imgscore.store import backup_folders, checksums, migrations, replay
 from imgscore.store.checksums import Seal
+from imgscore.store.deferred import Deferred
 from imgscore.store.transaction import Txn
 from imgscore.system import mounts
 
@@ -35,7 +36,7 @@ TABLES = (
     "label_log", "labels", "originals", "journal", "heads", "scores", "names", "archive",
     "deletions", "counts", "dates", "foreign_dates", "shifts", "comparison_log", "comparisons",
     "ratings", "unread_ratings", "sidecars", "written_ratings",
-    "groups", "grouped", "qualities", "group_index", "similar", "ungrouped",
+    "groups", "grouped", "qualities", "group_index", "similar", "ungrouped", "unsettled",
 )  # fmt: skip
 
 Result = TypeVar("Result")
@@ -54,6 +55,7 @@ class Store:
         of the memory map in bytes. Raises StoreError.
         """
         self.folder = folder
+        self.deferred = Deferred()
         self.handles: dict[str, _Database | None] = {}
         self._seals = _seals(strict=False)
         if not readonly:
@@ -85,6 +87,9 @@ class Store:
                 migrations.migrate(self.commit)
             with self.read() as txn:
                 self._seals = _seals(strict=migrations.is_sealed(txn))
+                is_settled = not len(txn.table("unsettled"))
+            if not (readonly or is_settled):
+                self.commit(replay.settle)
         except BaseException:
             self.close()
             raise
@@ -140,8 +145,11 @@ class Store:
                 # process use the new size.
                 self.environment.set_mapsize(0)
                 raw = self.environment.begin(write=write)
+            txn = Txn(self.handles, raw, self._seals, self.deferred)
             with raw:
-                yield Txn(self.handles, raw, self._seals)
+                yield txn
+            if txn.has_flushed:
+                self.deferred.clear()
 
     def grow(self) -> None:
         """Double the size of the memory map.
@@ -197,8 +205,24 @@ class Store:
         with _translated():
             self.environment.copy(os.fspath(folder), compact=True)
 
+    def flush(self) -> None:
+        """Make all deferred writes."""
+        if not self.deferred.is_empty:
+            self.commit(lambda txn: self.deferred.write_all(txn.own_table))
+            self.deferred.clear()
+
+    def flush_part(self) -> None:
+        """Make some of the deferred writes, in one commit."""
+        self.deferred.flush_part(lambda work: self.commit(lambda txn: work(txn.own_table)))
+
     def close(self) -> None:
-        """Close the environment. A second call has no effect."""
+        """Make the deferred writes, and close the environment. A second call has no effect.
+
+        If the writes fail, for example because the disk is full, the next opening makes them.
+        """
+        with suppress(StoreError):
+            self.flush()
+        self.deferred.clear()
         self.environment.close()
 
     def __enter__(self) -> "Store":

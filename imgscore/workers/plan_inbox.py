@@ -14,6 +14,7 @@ import os
 import time
 from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from imgscore.order.entries import NANOSECONDS, Entry, File, Member, group
@@ -39,9 +40,10 @@ from imgscore.workers.messages import Plan, Planned, PlannedTouch
 if TYPE_CHECKING:
     from imgscore.workers.context import Context
 
-MESSAGE_BATCH = 512
-"""The largest number of touches in one message. One commit writes at most 512 touches to the
-journal, so a message contains the touches of one commit."""
+FIRST_BATCH, MESSAGE_BATCH = 256, 1024
+"""The largest number of touches in the first message, and in each other message. One commit writes
+the journal of one message. The first message is small, so that the top of the folder is in order
+soon."""
 
 
 class InboxPlan(NamedTuple):
@@ -69,8 +71,9 @@ def plan_messages(store: Store, task: Plan) -> Iterator[Planned]:
     """Plan an inbox, and yield the plan in parts of at most MESSAGE_BATCH touches."""
     planned = plan_inbox(store, task.watch, task.head, frozenset(task.exclude))
     touches, ties = planned.touches, planned.ties if planned.store_ties else None
-    for start in range(0, len(touches), MESSAGE_BATCH):
-        yield Planned(touches[start : start + MESSAGE_BATCH], ties, last=False)
+    stops = [*range(FIRST_BATCH, len(touches), MESSAGE_BATCH), len(touches)] if touches else []
+    for start, stop in pairwise([0, *stops]):
+        yield Planned(touches[start:stop], ties, last=False)
         ties = None
     packed = planned.timeline.packed()
     yield Planned([], ties, last=True, timeline=packed, unusable=planned.unusable)

@@ -40,7 +40,9 @@ class Steps:
             os._exit(KILLED)
 
 
-def killed_at(world: World, fatal: int, work: Callable[[Engine], object]) -> bool:
+def killed_at(
+    world: World, fatal: int, work: Callable[[Engine], object], batch: int = apply.TOUCH_BATCH
+) -> bool:
     """Do some work in a process that is killed at a step; False where the work was done before."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # threads of other tests' libraries
@@ -49,6 +51,7 @@ def killed_at(world: World, fatal: int, work: Callable[[Engine], object]) -> boo
         try:
             with world.engine() as engine:
                 steps = Steps(fatal)
+                apply.TOUCH_BATCH = batch
                 apply.touch = steps.around(apply.touch)
                 Store.commit = steps.around(Store.commit)  # type: ignore[method-assign]
                 work(engine)
@@ -73,9 +76,16 @@ def restore(engine: Engine) -> object:
 
 
 @pytest.mark.parametrize("look_first", [True, False])
-@pytest.mark.parametrize("work", [order, undo, restore])
+@pytest.mark.parametrize(
+    ("work", "batch"),
+    # The writes of an order with full batches are deferred.
+    [(order, apply.TOUCH_BATCH), (order, 2), (undo, apply.TOUCH_BATCH), (restore, 2)],
+)
 def test_apply_killed_at_every_step_loses_no_original(
-    worlds: Callable[[str], World], work: Callable[[Engine], object], look_first: bool
+    worlds: Callable[[str], World],
+    work: Callable[[Engine], object],
+    batch: int,
+    look_first: bool,
 ) -> None:
     for fatal in count():
         world = worlds(f"{fatal}")
@@ -85,7 +95,7 @@ def test_apply_killed_at_every_step_loses_no_original(
         assert world.order() == FIRST
         with world.engine() as engine:
             use_head(engine, "2")
-        killed = killed_at(world, fatal, work)
+        killed = killed_at(world, fatal, work, batch)
         if not look_first:
             # A command uses the store as the crash left it, before a scan.
             with world.engine() as engine:

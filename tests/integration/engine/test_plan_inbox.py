@@ -25,6 +25,7 @@ def many(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Non
         order_scheduler, "WORKER_PLAN_THRESHOLD", 0 if request.param == "by a worker" else 1000
     )
     monkeypatch.setattr(apply, "TOUCH_BATCH", 1)
+    monkeypatch.setattr(plan_inbox, "FIRST_BATCH", 1)
     monkeypatch.setattr(plan_inbox, "MESSAGE_BATCH", 1)
 
 

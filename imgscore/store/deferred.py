@@ -1,0 +1,150 @@
+"""Writes that the engine has made in memory, and that later commits write to the store.
+
+An order changes three records of each file: the sighting, the original and the entry in the index
+of dates. Their keys are hashes. Written with the journal of each batch, every record would need a
+page of its own, and LMDB writes whole pages. The engine therefore defers these writes, and writes
+many of them at once, sorted by key, so that neighbours share a page.
+
+The journal of a batch is on disk before its files are touched, and so is every first original. The
+journal therefore contains all that is needed to repeat the deferred writes. They are repeated when
+the store is opened after a crash (store/replay.py). The table `unsettled` contains one record for
+each batch whose writes were deferred.
+
+All transactions of the same `Store` read deferred writes as if they were on disk. If a transaction
+itself writes to one of the three tables, it first writes everything that is deferred.
+"""
+
+import heapq
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice, takewhile
+
+from imgscore.store.table import Table
+
+TABLES = ("dates", "originals", "sightings")
+"""The tables whose writes can be deferred. A deferred write of `originals` or `sightings` replaces
+a record that exists. Only in `dates`, which has empty records, it adds or deletes a key."""
+MAX_FILES = 32_768
+"""The number of files whose writes are deferred at most, until a part of the writes is made. They
+use 1.2 kB of memory each."""
+FLUSH_WRITES = 6_000
+"""The number of deferred writes that one commit makes. It takes about 15 ms."""
+
+Values = dict[bytes, bytes | None]
+"""The new record at each key. None: the key is to be deleted."""
+
+
+TableOf = Callable[[str], Table]
+"""returns a table of a write transaction as it is on disk, by name"""
+
+
+class Deferred:
+    """The deferred writes of a store."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, Values] = {name: {} for name in TABLES}
+        self._pass: Iterator[tuple[str, bytes]] | None = None
+        """the keys that the present pass of `flush_part` still has to write"""
+        self._pass_ends_at = 0
+        """the number of the last unsettled batch whose writes the present pass makes"""
+        self._last = 0
+        self.touched = b""
+        """the states of the files of the last batch, for the record of the next one (replay.py)"""
+
+    def __len__(self) -> int:
+        """Return the number of files with a deferred write."""
+        return len(self.values["sightings"])
+
+    @property
+    def is_empty(self) -> bool:
+        """Return whether nothing is deferred."""
+        return not self._last
+
+    @property
+    def is_full(self) -> bool:
+        """Return whether a part of the writes must be made before more are deferred."""
+        return self._pass is not None or len(self) >= MAX_FILES
+
+    def add(self, number: int, writes: Mapping[str, Values], touched: bytes) -> None:
+        """Defer writes, which belong to the batch with this number in the table `unsettled`.
+
+        `touched`: the states of the touched files.
+        """
+        self._last, self.touched = number, touched
+        for name, values in writes.items():
+            self.values[name].update(values)
+
+    def write_all(self, table_of: TableOf) -> None:
+        """Make all deferred writes in a transaction. Call `clear` after its commit."""
+        for name, values in self.values.items():
+            _write(table_of(name), ((key, values[key]) for key in sorted(values)))
+        table_of("unsettled").delete_all(b"")
+
+    def clear(self) -> None:
+        """Forget all deferred writes, because they were made."""
+        for values in self.values.values():
+            values.clear()
+        self._pass, self._last, self.touched = None, 0, b""
+
+    def flush_part(self, commit: Callable[[Callable[[TableOf], None]], None]) -> None:
+        """Make FLUSH_WRITES of the deferred writes, in the order of their keys.
+
+        `commit`: runs a function in a write transaction.
+        """
+        if self._pass is None:
+            self._pass_ends_at = self._last
+            self._pass = iter(
+                [(name, key) for name, values in self.values.items() for key in sorted(values)]
+            )
+        part = list(islice(self._pass, FLUSH_WRITES))
+        chosen: dict[str, list[tuple[bytes, bytes | None]]] = {}
+        for name, key in part:
+            if key in self.values[name]:
+                chosen.setdefault(name, []).append((key, self.values[name][key]))
+        is_last = len(part) < FLUSH_WRITES
+
+        def write(table_of: TableOf) -> None:
+            for name, entries in chosen.items():
+                _write(table_of(name), entries)
+            if is_last:
+                unsettled = table_of("unsettled")
+                last = self._pass_ends_at.to_bytes(8, "big")
+                for key in list(takewhile(last.__ge__, unsettled.keys())):
+                    unsettled.delete(key)
+
+        try:
+            commit(write)
+        except BaseException:
+            self._pass = None  # The next pass repeats the writes.
+            raise
+        for name, entries in chosen.items():
+            values = self.values[name]
+            for key, value in entries:
+                if values.get(key, b"") is value or values.get(key, b"") == value:
+                    values.pop(key, None)
+        if is_last:
+            self._pass = None
+            if self._last == self._pass_ends_at:
+                self.clear()
+
+
+def _write(table: Table, entries: Iterable[tuple[bytes, bytes | None]]) -> None:
+    puts: list[tuple[bytes, bytes]] = []
+    for key, value in entries:
+        if value is None:
+            table.delete(key)
+        else:
+            puts.append((key, value))
+    table.put_many(puts)
+
+
+def overlay(
+    entries: Iterable[tuple[bytes, bytes]], values: Values, wanted: Callable[[bytes], bool]
+) -> Iterator[tuple[bytes, bytes]]:
+    """Yield the sorted entries of a table, with the deferred writes to keys that are wanted.
+
+    `values`: the deferred writes of the table.
+    """
+    pending = list(values.items())
+    added = sorted((key, value) for key, value in pending if value is not None and wanted(key))
+    kept = (entry for entry in entries if entry[0] not in values)
+    return heapq.merge(kept, added)
