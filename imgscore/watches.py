@@ -6,6 +6,7 @@ It reads no files, except that `Watches.of` also checks the folders: see watch_f
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from imgscore import grades, watch_folders
@@ -21,6 +22,9 @@ Role = Literal["inbox", "keep", "trash", "1 star", "2 stars", "3 stars", "4 star
 """The kind of a folder of a watch. All folders but the inbox teach: they give their images a label.
 The store contains these texts."""
 
+PARENTS = 512
+"""The number of folders whose place is kept in memory. A scan reads one folder after the other, and
+asks for the place of each file about ten times."""
 _GRADES: dict[Role, float] = {
     "keep": grades.KEEP,
     "trash": grades.TRASH,
@@ -134,6 +138,7 @@ class Watches:
                         "use a different folder for each of them",
                     )
                 self._places[folder] = Place(watch, role)
+        self._facts_of = lru_cache(PARENTS)(self._find_facts)
 
     @classmethod
     def of(cls, config: Config) -> "Watches":
@@ -174,13 +179,20 @@ class Watches:
 
         None means that no watch contains `path`.
         """
-        folder = path
+        return path if path in self._places else self._facts_of(path.rpartition(b"/")[0])[0]
+
+    def _find_facts(self, parent: bytes) -> tuple[bytes | None, bool]:
+        """Return the innermost folder of a watch that contains `parent`, or is `parent`.
+
+        The second value is whether imgscore ignores the files in `parent`.
+        """
+        folder = parent or b"/"
         while folder not in self._places:
-            parent = os.path.split(folder)[0]
-            if parent == folder:
-                return None
-            folder = parent
-        return folder
+            above = os.path.split(folder)[0]
+            if above == folder:
+                return None, True
+            folder = above
+        return folder, any(map(is_system_name, parent[len(folder) :].split(b"/")))
 
     def hides(self, path: bytes) -> bool:
         """Return whether imgscore ignores `path` because of its names.
@@ -189,11 +201,10 @@ class Watches:
         dot. It is also the case if a folder of `path`, below the folder of the watch, is hidden or
         is made by the system or a NAS. A `path` that ends with a slash is the path of a folder.
         """
-        folder = self.folder(path)
-        if folder is None:
-            return True
-        *folders, name = path[len(folder) :].split(b"/")
-        return name.startswith(b".") or any(map(is_system_name, folders))
+        if path in self._places:
+            return False
+        parent, _, name = path.rpartition(b"/")
+        return name.startswith(b".") or self._facts_of(parent)[1]
 
     def image_place(self, path: bytes) -> Place | None:
         """Return the same as `locate`, but None for a file that imgscore leaves alone.

@@ -5,6 +5,7 @@ the commit, and this thread goes on to send files to the workers.
 """
 
 import contextlib
+import sys
 import threading
 import time
 from collections.abc import Callable, Set
@@ -24,6 +25,9 @@ BATCH, BATCH_SECONDS = 1024, 0.5
 # The longest wait for answers of workers during a commit, in seconds. After it, the end of the
 # commit is checked.
 COLLECT_SECONDS = 0.02
+# The time for which one thread may keep the other one from running, in seconds, during a commit.
+# With Python's 5 ms, each file that is sent to a worker would wait for so long.
+SWITCH_SECONDS = 0.0002
 
 
 class IndexResults:
@@ -94,6 +98,8 @@ class IndexResults:
                 errors.append(error)
 
         thread = threading.Thread(target=run, name="commit")
+        interval = sys.getswitchinterval()
+        sys.setswitchinterval(SWITCH_SECONDS)
         thread.start()
         try:
             # If no worker can be started, the indexer will report the error after the commit.
@@ -103,6 +109,7 @@ class IndexResults:
                     self.ctx.pool.collect(COLLECT_SECONDS)
         finally:
             thread.join()
+            sys.setswitchinterval(interval)
         if errors and isinstance(errors[0], MapFullError):
             # The map may grow only while this process has no transaction, so not in the thread.
             return self.ctx.store.commit(work)

@@ -28,6 +28,7 @@ from imgscore.reconcile.scan import ScanBatch, scan
 from imgscore.reconcile.walk import fingerprint_of, is_skipped
 from imgscore.store import failures, sightings
 from imgscore.store.schema import Failure, Fingerprint
+from imgscore.store.transaction import Txn
 from imgscore.watches import name_below, within
 from imgscore.workers.messages import (
     Answer,
@@ -94,9 +95,10 @@ class Indexer(Stage[IndexFile]):
             self.left_alone.hint(path, time.monotonic())
         elif not is_skipped(self.ctx.watches, path):
             self.hints.add(path, time.monotonic())
-            if not self._expects and not self.ctx.pool.alive:
-                seen = fingerprint_of(path)
-                self._expects = seen is not None and self._is_news(path, seen)
+            idle = not self._expects and not self.ctx.pool.alive
+            if idle and (seen := fingerprint_of(path)) is not None:
+                with self.ctx.store.read() as txn:
+                    self._expects = self._is_news(txn, path, seen)
 
     def hint_tree(self, root: bytes) -> None:
         """Schedule a scan that compares all files under the folder `root` with the store."""
@@ -265,16 +267,16 @@ class Indexer(Stage[IndexFile]):
             self.hints.add(path, now - self.hints.settle)
         gone: list[bytes] = []
         news: list[tuple[bytes, Fingerprint]] = []
-        for path, seen in self.hints.ready(now, time.time_ns(), fingerprint_of):
-            if path in self._out:
-                self._out[path] = True
-            elif seen is None:
-                gone.append(path)
-            elif self._results.has_read(path, seen):
-                # A worker has read this version of the file. The next commit stores the answer.
-                continue
-            elif self._is_news(path, seen):
-                news.append((path, seen))
+        with self.ctx.store.read() as txn:
+            for path, seen in self.hints.ready(now, time.time_ns(), fingerprint_of):
+                if path in self._out:
+                    self._out[path] = True
+                elif seen is None:
+                    gone.append(path)
+                elif self._results.has_read(path, seen):
+                    continue  # A worker has read this version. The next commit stores the answer.
+                elif self._is_news(txn, path, seen):
+                    news.append((path, seen))
         self._missing.add(gone)
         for path, seen in news:
             self.ctx.changed()
@@ -284,12 +286,10 @@ class Indexer(Stage[IndexFile]):
             else:
                 self._keep(IndexFile(path, place.watch.taste, None), answer)
 
-    def _is_news(self, path: bytes, seen: Fingerprint) -> bool:
+    def _is_news(self, txn: Txn, path: bytes, seen: Fingerprint) -> bool:
         """Return whether the file at `path` must be indexed. `seen`: its present fingerprint."""
         place = self.ctx.watches.locate(path)
-        with self.ctx.store.read() as txn:
-            failure = failures.find(txn, path)
-            known = sightings.find(txn, path)
+        failure, known = failures.find(txn, path), sightings.find(txn, path)
         if failure is not None:
             return not failure.is_current(seen, DECODER_VERSION, time.time_ns())
         return (

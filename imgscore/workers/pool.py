@@ -100,7 +100,7 @@ class Pool:
         if self._has_suspect():
             return False
         workers = self._file_workers()
-        return len(workers) < self._size or any(len(w.tasks) < w.depth for w in workers)
+        return len(workers) < self._size or any(worker.has_room for worker in workers)
 
     def submit(self, task: Task) -> bool:
         """Send a task to a worker, and start a worker if needed.
@@ -215,7 +215,7 @@ class Pool:
         """
         worker = next((w for w in self._file_workers() if not w.low_memory), None)
         try:
-            while self._needs_memory and (worker is None or len(worker.tasks) < worker.depth):
+            while self._needs_memory and (worker is None or worker.has_room):
                 worker = worker or self._start(for_training=False)
                 worker.send(self._needs_memory.popleft())
         except NoWorkerError as error:

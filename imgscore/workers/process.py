@@ -129,7 +129,12 @@ class Worker:
         """Return whether the worker can accept this task at present."""
         if self.for_training or not isinstance(task, FileTask):
             return not self.tasks
-        return len(self.tasks) < self.depth
+        return self.has_room
+
+    @property
+    def has_room(self) -> bool:
+        """Whether the worker can accept another file task at present."""
+        return len(self.tasks) < QUEUE_DEPTH or len(self.tasks) < self.depth
 
     @property
     def depth(self) -> int:
