@@ -93,6 +93,11 @@ def report_folder() -> Path:
     return cache_folder() / "report"
 
 
+def library_file() -> Path:
+    """Return the path of the cached part of trainings that depends only on the library."""
+    return cache_folder() / "library.safetensors"
+
+
 def thumbnail(digest: bytes) -> bytes:
     """Return the file name of the thumbnail of the image that has this digest."""
     return digest.hex().encode() + b".webp"

@@ -18,6 +18,7 @@ from imgscore.errors import UsageError
 from imgscore.grades import UNDECIDED
 from imgscore.heads.arrays import Bools, Floats, Half, Ints
 from imgscore.heads.features import Features
+from imgscore.heads.library_nodes import LibraryNodes
 from imgscore.heads.sides import MIN_SIDE, smaller_side, upper_side
 
 MIN_COMPARISONS = 10
@@ -57,6 +58,8 @@ class Examples:
     (see `groups.near_duplicates`).
     `features`: the Features that are fitted to the library (see `library.py`). None means that they
     are not computed yet.
+    `library`: the nodes and graphs of the library. None means that they are not computed yet. If
+    they are known, `background` may be empty.
     `comparisons`: int64 [p, 3], the answers to "which of these two images?": the row of the better
     image, the row of the worse image, and 1 if both are equally good, else 0. Row i < n is labelled
     image i, and row n + i is image i of `compared`.
@@ -74,6 +77,7 @@ class Examples:
     groups: Ints | None = None
     copies: Ints | None = None
     features: Features | None = None
+    library: LibraryNodes | None = None
     comparisons: Ints = field(default_factory=lambda: np.empty((0, 3), np.int64))
     compared: Half | None = None
     compared_extras: Floats | None = None

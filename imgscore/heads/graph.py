@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from imgscore.heads.arrays import Floats
+from imgscore.heads.arrays import Floats, Ints
 
 # These settings were chosen by held-out error (bench/LEARNING.md, "Which neighbours").
 NEIGHBOURS = 10
@@ -115,6 +115,30 @@ class _Slots(NamedTuple):
         return result
 
 
+class Graph(NamedTuple):
+    """The edges of a graph of m nodes, and the variances of its nodes. Labels have no effect on it.
+
+    `neighbour`: int32 [m, k], the neighbours of each node. `weight`: float32 [m, k], the weights of
+    the edges to them.
+    `density`: float32 [m], the mean cosine of each node with its nearest nodes.
+    `variance`: float32 [m], the diagonal of (1 - DAMPING · S)⁻¹. Many nodes: estimates.
+    """
+
+    neighbour: NDArray[np.int32]
+    weight: Floats
+    density: Floats
+    variance: Floats
+
+    @classmethod
+    def of(cls, nodes: Floats) -> Graph:
+        """Return the graph that joins each node to its neighbours. `nodes`: unit rows [m, r]."""
+        neighbour, weight, density = neighbours(nodes)
+        links = _joined(neighbour, weight)
+        few = DENSE_RATIO * len(nodes) < PROBES
+        variance = _by_elimination(links, 1)[1] if few else _estimate_variance(links)
+        return cls(neighbour.astype(np.int32), weight, density, variance)
+
+
 def graph_kernel(nodes: Floats, columns: int) -> Floats:
     """Return the first `columns` columns of the graph kernel of `nodes`, as float32 [N, columns].
 
@@ -125,21 +149,65 @@ def graph_kernel(nodes: Floats, columns: int) -> Floats:
     diagonal matrix of the row sums of W. The formula comes from "Learning with local and global
     consistency" (Zhou et al. 2003). Here the kernel is used as a covariance.
     """
-    links = _links(nodes)
-    dense = columns + PROBES > DENSE_RATIO * len(nodes)
-    kernel, variance = _by_elimination(links, columns) if dense else _by_iteration(links, columns)
+    links, numbers = _links(nodes), np.arange(columns)
+    if columns + PROBES > DENSE_RATIO * len(nodes):
+        return _scaled(*_by_elimination(links, columns), numbers)
+    return _scaled(_by_iteration(links, numbers), _estimate_variance(links), numbers)
+
+
+def kernel_columns(graph: Graph, nodes: Floats, more: Floats, columns: Ints) -> Floats:
+    """Return columns of the graph kernel of `nodes` and of `more` nodes, float32 [m + p, columns].
+
+    `nodes`: unit rows float32 [m, r], the nodes of `graph`. `more`: unit rows float32 [p, r]. Each
+    of them is joined to its neighbours among all nodes. The neighbours and the variances of the
+    other nodes stay those of `graph`. `columns`: the numbers of the nodes.
+    """
+    neighbour, weight, variance = graph.neighbour.astype(np.int64), graph.weight, graph.variance
+    rows = [np.repeat(np.arange(len(nodes)), neighbour.shape[1])]
+    ends, weights = [neighbour.ravel()], [weight.ravel()]
+    if len(more):
+        nearest, cosine = _nearest(np.concatenate([nodes, more]), slice(len(nodes), None))
+        count = min(NEIGHBOURS, cosine.shape[1])
+        densities = np.concatenate([graph.density, _density(cosine, count)])
+        chosen, weight = _closest(nearest, cosine, densities[len(nodes) :], densities, count)
+        rows.append(np.repeat(np.arange(len(nodes), len(densities)), count))
+        ends.append(chosen.ravel())
+        weights.append(weight.ravel())
+        variance = np.concatenate([variance, np.ones(len(more), np.float32)])
+    row, end, weight = np.concatenate(rows), np.concatenate(ends), np.concatenate(weights)
+    links = _of_edges(len(variance), row, end, weight)
+    if len(columns) <= DENSE_RATIO * len(variance):
+        return _scaled(_by_iteration(links, columns), variance, columns)
+    chosen, place = np.unique(columns, return_inverse=True)
+    order = np.concatenate([chosen, np.setdiff1d(np.arange(len(variance)), chosen)])
+    kernel, variance = _by_elimination(links, len(chosen), order)
+    kernel = _scaled(kernel, variance, np.arange(len(chosen)))
+    return np.asarray(kernel[np.argsort(order)][:, place])
+
+
+def _scaled(kernel: Floats, variance: Floats, columns: Ints) -> Floats:
+    """Scale columns of (1 - DAMPING · S)⁻¹ to a variance of 1 for each node.
+
+    `columns`: the numbers of the columns, whose exact variances are in the kernel.
+    """
+    variance = variance.copy()
+    variance[columns] = kernel[columns, np.arange(len(columns))]
     # Each exact variance is a sum of 1 and terms that are not negative. An estimate below 1 is
     # therefore replaced by 1.
     deviation = np.sqrt(np.maximum(variance, 1))
-    return np.asarray(kernel / deviation[:, None] / deviation[:columns])
+    return np.asarray(kernel / deviation[:, None] / deviation[columns])
 
 
-def _by_elimination(links: _Links, columns: int) -> tuple[Floats, Floats]:
+def _by_elimination(
+    links: _Links, columns: int, order: Ints | None = None
+) -> tuple[Floats, Floats]:
     """Return the first `columns` columns and the diagonal of (1 - DAMPING · S)⁻¹.
 
-    The method is block-wise inversion.
+    `order`: the order of the rows and columns of the result. The method is block-wise inversion.
     """
     matrix = links.dense()
+    if order is not None:
+        matrix = matrix[np.ix_(order, order)]
     off_diagonal = matrix[:columns, columns:]
     lower_inverse = np.linalg.inv(matrix[columns:, columns:])
     product = lower_inverse @ off_diagonal.T
@@ -149,36 +217,51 @@ def _by_elimination(links: _Links, columns: int) -> tuple[Floats, Floats]:
     return np.concatenate([upper, lower]), np.concatenate([np.diag(upper), lower_diagonal])
 
 
-def _by_iteration(links: _Links, columns: int) -> tuple[Floats, Floats]:
-    """Return the first `columns` columns and the diagonal of (1 - DAMPING · S)⁻¹.
+def _by_iteration(links: _Links, columns: Ints) -> Floats:
+    """Return columns of (1 - DAMPING · S)⁻¹, by iteration."""
+    right_side = np.zeros((len(links.starts), len(columns)), np.float32)
+    right_side[columns, np.arange(len(columns))] = 1
+    return _solve_blocks(links, right_side)
 
-    The method is iteration. The entries of the diagonal after the first `columns` entries are
-    estimates (Hutchinson 1989).
-    """
+
+def _estimate_variance(links: _Links) -> Floats:
+    """Return estimates of the diagonal of (1 - DAMPING · S)⁻¹ (Hutchinson 1989)."""
     count = len(links.starts)
     signs = np.random.default_rng(0).choice(np.array([-1, 1], np.float32), (count, PROBES))
-    solution = np.hstack([np.eye(count, columns, dtype=np.float32), signs])
+    return np.asarray((signs * _solve_blocks(links, signs.copy())).mean(axis=1))
+
+
+def _solve_blocks(links: _Links, solution: Floats) -> Floats:
+    """Replace the right sides `solution` by the solutions, COLUMN_BLOCK columns at a time."""
     slots = _Slots.of(links)
     for start in range(0, solution.shape[1], COLUMN_BLOCK):
         block = slice(start, start + COLUMN_BLOCK)
         solution[slots.order, block] = _solve(slots, solution[slots.order, block])
-    variance = (signs * solution[:, columns:]).mean(axis=1)
-    variance[:columns] = solution[np.diag_indices(columns)]
-    return solution[:, :columns], variance
+    return solution
 
 
 def _links(nodes: Floats) -> _Links:
-    """Return the sparse matrix of a graph that joins each node to its neighbours.
+    """Return the sparse matrix of a graph that joins each node to its neighbours."""
+    neighbour, weight, _ = neighbours(nodes)
+    return _joined(neighbour, weight)
+
+
+def _joined(neighbour: Ints, weight: Floats) -> _Links:
+    """Return the sparse matrix of the edges [N, k] from each node."""
+    count = len(neighbour)
+    row = np.repeat(np.arange(count), neighbour.shape[1])
+    return _of_edges(count, row, neighbour.ravel(), weight.ravel())
+
+
+def _of_edges(count: int, row: Ints, column: Ints, weight: Floats) -> _Links:
+    """Return the sparse matrix of edges between `count` nodes.
 
     The matrix contains each edge in both directions.
     """
-    count = len(nodes)
-    neighbour, weight = neighbours(nodes)
-    row = np.broadcast_to(np.arange(count)[:, None], neighbour.shape)
     # Each key identifies one direction of an edge. The key is row · count + column.
-    keys = np.concatenate([row * count + neighbour, neighbour * count + row], axis=None)
+    keys = np.concatenate([row * count + column, column * count + row])
     key, first = np.unique(keys, return_index=True)
-    weight = np.concatenate([weight, weight], axis=None)[first]
+    weight = np.concatenate([weight, weight])[first]
     row, column = np.divmod(key, count)
     starts = np.searchsorted(row, np.arange(count))
     root = 1 / np.sqrt(np.add.reduceat(weight, starts))
@@ -186,15 +269,15 @@ def _links(nodes: Floats) -> _Links:
     return _Links(starts, column, value)
 
 
-def neighbours(nodes: Floats) -> tuple[NDArray[np.int64], Floats]:
+def neighbours(nodes: Floats) -> tuple[Ints, Floats, Floats]:
     """Return the neighbours of each node, int64 [N, k], and their edge weights, float32 [N, k].
 
-    `nodes`: unit rows float32 [N, r].
+    The third result is the density of each node, float32 [N]. `nodes`: unit rows float32 [N, r].
 
     k is NEIGHBOURS, or less if there are few nodes. The neighbours of a node are the nodes with the
     largest closeness. For each node, the mean of the cosines with its nearest nodes is computed
-    first. The closeness of two nodes is their cosine minus half the sum of their two means. The
-    closeness is half of the CSLS of Conneau et al. (2018).
+    first: its density. The closeness of two nodes is their cosine minus half the sum of their two
+    densities. The closeness is half of the CSLS of Conneau et al. (2018).
 
     The cosine alone is not enough. Hubs are nodes that are near to many unrelated nodes. With the
     cosine alone, hubs would join unrelated images, and loose clusters would fall apart.
@@ -205,8 +288,23 @@ def neighbours(nodes: Floats) -> tuple[NDArray[np.int64], Floats]:
     ]
     nearest, cosine = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
     count = min(NEIGHBOURS, cosine.shape[1])
-    density = -np.partition(-cosine, count - 1, axis=1)[:, :count].mean(axis=1)
-    closeness = cosine - (density[:, None] + density[nearest]) / 2
+    density = _density(cosine, count)
+    return *_closest(nearest, cosine, density, density, count), density
+
+
+def _density(cosine: Floats, count: int) -> Floats:
+    """Return the mean of the `count` largest cosines of each row."""
+    return np.asarray(-np.partition(-cosine, count - 1, axis=1)[:, :count].mean(axis=1))
+
+
+def _closest(
+    nearest: Ints, cosine: Floats, own: Floats, densities: Floats, count: int
+) -> tuple[Ints, Floats]:
+    """Return the `count` nodes of `nearest` with the largest closeness, and the edge weights.
+
+    `own`: the densities of the rows. `densities`: those of all nodes.
+    """
+    closeness = np.asarray(cosine - (own[:, None] + densities[nearest]) / 2, np.float32)
     chosen = _largest(closeness, count)
     weight = np.exp(EDGE_SHARPNESS * np.take_along_axis(closeness, chosen, axis=1))
     return np.take_along_axis(nearest, chosen, axis=1), weight

@@ -17,24 +17,21 @@ from numpy.typing import NDArray
 from imgscore.heads.arrays import Floats, Half, Ints, inverse_of_lower
 from imgscore.heads.base import Examples
 from imgscore.heads.features import Features
-from imgscore.heads.graph import NEIGHBOURS, graph_kernel
 from imgscore.heads.held_out import loss_of
 from imgscore.heads.library import library_features
+from imgscore.heads.library_nodes import LibraryNodes
 from imgscore.heads.preferences import Answers, sites_of
 from imgscore.heads.trait_curves import TraitCurves, TraitScale, curves_of, trait_kernel
 
 GAMMA = 1.0
 """The factor gamma in the similarity exp(-gamma · |x - y|²) of two feature vectors. Values of 0.5
 and 2 give worse results (bench/LEARNING.md)."""
-GRAPH_NODES = ((100, 7500), (300, 4500))
-"""Pairs (labels, nodes): for at most `labels` labels, the graph has at most `nodes` nodes. The
-first pair that fits the number of labels is used. With fewer labels, the graph is more important,
-and the other steps of the training need less time."""
-MIN_GRAPH_NODES = 2000
-"""The largest number of nodes of the graph if there are more labels than in the last pair of
-GRAPH_NODES."""
-SAME_IMAGE_COSINE = 0.9999
-"""The smallest cosine at which an image of the library is treated as a copy of a labelled image."""
+GRAPH_NODES = ((100, 7500), (300, 4500), (600, 2000), (1500, 1000))
+"""Pairs (labels, nodes): for at most `labels` labels, at most `nodes` images of the library are
+nodes of the graph. Labelled images that are not among them are further nodes. The first pair that
+fits the number of labels is used. With fewer labels, the graph is more important, and the other
+steps of the training need less time. There are few numbers of nodes, so that trainings can share
+the graphs."""
 MAX_EXACT_LABELS = 1500
 """The largest number of labels for which all labelled images are landmarks and the graph is used. A
 landmark is a labelled image with a coefficient in the head. If there are more labels, only
@@ -110,7 +107,7 @@ class Process(NamedTuple):
 
 @dataclass(frozen=True)
 class Inputs:
-    """The inputs of training that do not depend on any label.
+    """The inputs of training that do not depend on any grade.
 
     `rows`: float32 [n, r], the features of the labelled images, and then of the compared images
     that have no label.
@@ -144,23 +141,14 @@ class Inputs:
             return cls(
                 features, rows, rows[landmarks].astype(np.float16), None, scale, traits, False
             )
-        size = next((nodes for labels, nodes in GRAPH_NODES if answers <= labels), MIN_GRAPH_NODES)
-        sample = generator.permutation(len(examples.background))[: size - len(rows)]
-        background = features(
-            examples.background[sample],
-            None
-            if examples.extras is None or examples.background_extras is None
-            else examples.background_extras[sample],
-        )
-        # The background may contain copies of labelled images. Remove these copies: in the graph,
-        # each copy would be the nearest neighbour of the labelled image.
-        background = background[(background @ rows.T).max(axis=1, initial=-1) < SAME_IMAGE_COSINE]
-        # Round the nodes to float16, the type in which they are stored. A loaded head then has
-        # exactly the nodes that were evaluated.
-        nodes = np.concatenate([rows, background]).astype(np.float16)
-        if not with_graph or len(nodes) <= 2 * NEIGHBOURS:
-            return cls(features, rows, nodes[: len(rows)], None, scale, traits)
-        graph = graph_kernel(nodes.astype(np.float32), len(rows))
+        joined = None
+        if with_graph:
+            size = next(nodes for labels, nodes in GRAPH_NODES if answers <= labels)
+            library = examples.library or LibraryNodes.of(
+                features, examples.background, examples.background_extras
+            )
+            joined = library.join(rows, size)
+        nodes, graph = joined or (rows.astype(np.float16), None)
         return cls(features, rows, nodes, graph, scale, traits)
 
 
@@ -169,6 +157,8 @@ def _scale_of(examples: Examples) -> TraitScale | None:
     if examples.extras is None or not examples.extras.shape[1]:
         return None
     library = examples.background_extras
+    if examples.library is not None:
+        library = examples.library.traits
     return TraitScale.of(examples.extras if library is None or not len(library) else library)
 
 

@@ -6,7 +6,8 @@ from imgscore.errors import UsageError
 from imgscore.heads.base import Recipe
 
 AUTO = "auto"
-NAMES = (AUTO, "kernel", "mlp")
+MLP = "mlp"
+NAMES = (AUTO, "kernel", MLP)
 WORDS = "words"
 """The kind of heads that are made of words. Labels cannot train such a head."""
 
@@ -23,7 +24,7 @@ def recipe(name: str, device: str = "cpu") -> Recipe:
         from imgscore.heads.kernel import KernelRecipe
 
         return KernelRecipe()
-    if name == "mlp":
+    if name == MLP:
         from imgscore.heads.mlp import MlpRecipe
 
         return MlpRecipe(device)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from imgscore.heads.arrays import BLOCK_ROWS, Bools, Floats, Half, Ints
 from imgscore.heads.features import Features
+from imgscore.heads.library_nodes import MAX_PLAIN, LibraryNodes
 
 EQUAL_COSINE = 0.97
 """The smallest cosine of two feature vectors at which two images always belong together."""
@@ -35,7 +36,7 @@ ratio, of the brightness, of the contrast and of the colourfulness (see `images/
 SCALE_NEIGHBOUR = 10
 """The number of the neighbour that defines the scale of an image. A smaller number finds fewer
 copies of images that have several copies."""
-MAX_SCALE_SAMPLE = 1000
+MAX_SCALE_SAMPLE = MAX_PLAIN
 """The largest number of images among which the neighbour is searched. The scale of an image then
 hardly depends on the size of the library, and the time is proportional to this number."""
 MIN_CORRELATION = 0.95
@@ -120,15 +121,15 @@ class Pairs(NamedTuple):
 def similar_pairs(
     embeddings: Half,
     features: Features,
-    library: Half,
+    library: Half | LibraryNodes,
     grids: Floats,
     taken: NDArray[np.float64] | None = None,
 ) -> Pairs:
     """Return the pairs of images that must be in one fold.
 
     `embeddings`: float16 [n, d].
-    `library`: float16 [m, d], a sample of all images. It defines the scales, and may contain the n
-    images. m may be 0; the n images then define the scales.
+    `library`: float16 [m, d], a sample of all images, or its nodes. It defines the scales, and may
+    contain the n images. m may be 0; the n images then define the scales.
     `grids`: float32 [n, k], the result of `extras.grids_of`.
     `taken`: float64 [n], the EXIF times in seconds, NaN if unknown.
 
@@ -137,7 +138,8 @@ def similar_pairs(
     directions.
     """
     rows = features(embeddings)
-    scale = _scales(rows, _sample(library, features) if len(library) else rows)
+    sample = _sample(library, features)
+    scale = _scales(rows, sample if len(sample) else rows)
     # For unit vectors x and y, |x - y|² = 2 - 2 cosine. The ratio of a pair is at most FOLD_RATIO
     # if |x - y|² is at most 2 · FOLD_RATIO · sqrt(scale of x · scale of y).
     reach = np.sqrt(2 * FOLD_RATIO * scale)
@@ -194,8 +196,10 @@ def _sketches(grids: Floats) -> Floats:
     return np.asarray(grids @ directions[:, -GRID_DIRECTIONS:], np.float32)
 
 
-def _sample(library: Half, features: Features) -> Floats:
+def _sample(library: Half | LibraryNodes, features: Features) -> Floats:
     """Return the feature vectors of at most MAX_SCALE_SAMPLE images of the library."""
+    if isinstance(library, LibraryNodes):
+        return library.plain.astype(np.float32)
     chosen = np.random.default_rng(0).permutation(len(library))[:MAX_SCALE_SAMPLE]
     return features(library[np.sort(chosen)])
 

@@ -21,6 +21,9 @@ from imgscore.heads.extras import extras_of, facts_of, grids_of, taken_of
 from imgscore.heads.features import Features
 from imgscore.heads.groups import fold_groups
 from imgscore.heads.library import library_features
+from imgscore.heads.library_cache import LibraryCache
+from imgscore.heads.library_nodes import LibraryNodes
+from imgscore.heads.sides import MIN_SIDE, smaller_side, upper_side
 from imgscore.heads.similar import near_duplicates, similar_pairs
 from imgscore.store import comparisons, file_names, head_inputs, labels, traits, vectors
 from imgscore.store.comparisons import Comparison
@@ -50,6 +53,8 @@ class Labelled(NamedTuple):
     """
     compared: list[bytes]
     answers: list[Comparison]
+    background: list[bytes]
+    """The digests of the sample of all images."""
 
     @property
     def all_digests(self) -> list[bytes]:
@@ -57,10 +62,14 @@ class Labelled(NamedTuple):
         return [*self.digests, *self.compared]
 
 
-def examples_of(txn: Txn, spec: Spec, taste: str, *, check: bool = True) -> Labelled:
+def examples_of(
+    txn: Txn, spec: Spec, taste: str, *, check: bool = True, cache: LibraryCache | None = None
+) -> Labelled:
     """Load the training data of a taste.
 
     If `check` is true, raises UsageError if the taste has too few labels and comparisons.
+    `cache`: if it contains the library, the vectors of the sample are not read, and
+    `examples.background` is empty.
     """
     label_of = dict(labels.iter_all(txn, taste))
     digests, matrix = rows_of(txn, spec, label_of)
@@ -68,8 +77,16 @@ def examples_of(txn: Txn, spec: Spec, taste: str, *, check: bool = True) -> Labe
     others = {digest for answer in answers for digest in (answer.first, answer.second)}
     compared, compared_matrix = rows_of(txn, spec, sorted(others - label_of.keys()))
     ordered = [label_of[digest] for digest in digests]
-    background_digests, background = sample(txn, spec, BACKGROUND)
     grades = np.array([label.grade for label in ordered], np.float32)
+    background_digests = _sample_digests(txn, spec, BACKGROUND)
+    # The scores of a head without calibration depend on the vectors of the sample.
+    calibrated = smaller_side(upper_side(grades)) >= MIN_SIDE
+    library = cache.load(background_digests) if cache and calibrated else None
+    if library is None:
+        background_digests, background = rows_of(txn, spec, background_digests)
+        background_extras = extras(txn, background_digests, names=spec.measures_names)
+    else:
+        background, background_extras = matrix[:0], None
     image_traits = [traits.get(txn, digest) for digest in digests]
     examples = Examples(
         matrix,
@@ -78,7 +95,8 @@ def examples_of(txn: Txn, spec: Spec, taste: str, *, check: bool = True) -> Labe
         spec.sections,
         spec.id,
         extras=extras(txn, digests, names=spec.measures_names),
-        background_extras=extras(txn, background_digests, names=spec.measures_names),
+        background_extras=background_extras,
+        library=library,
     )
     if compared:
         answers, rows = _rows_of_answers(answers, [*digests, *compared])
@@ -94,9 +112,12 @@ def examples_of(txn: Txn, spec: Spec, taste: str, *, check: bool = True) -> Labe
         examples = replace(examples, comparisons=rows)
     if check:
         examples.check()
-    features = library_features(examples)
+    if library is None:
+        features = library_features(examples)
+        library = LibraryNodes.of(features, background, background_extras)
+    features = library.features
     grids, taken = grids_of(image_traits), taken_of(image_traits)
-    pairs = similar_pairs(examples.all_embeddings, features, background, grids, taken)
+    pairs = similar_pairs(examples.all_embeddings, features, library, grids, taken)
     groups = fold_groups(pairs)
     assert examples.extras is not None
     labelled_pairs = pairs.first(len(digests))
@@ -107,8 +128,9 @@ def examples_of(txn: Txn, spec: Spec, taste: str, *, check: bool = True) -> Labe
         compared_groups=groups[len(digests) :] if compared else None,
         copies=copies,
         features=features,
+        library=library,
     )
-    return Labelled(digests, ordered, examples, features, compared, answers)
+    return Labelled(digests, ordered, examples, features, compared, answers, background_digests)
 
 
 def _rows_of_answers(
@@ -141,11 +163,15 @@ def extras(txn: Txn, digests: list[bytes], *, names: bool) -> NDArray[np.float32
 def sample(txn: Txn, spec: Spec, limit: int) -> tuple[list[bytes], NDArray[np.float16]]:
     """Return the digests and the head inputs [n, dim] of at most `limit` images.
 
-    The images are evenly spread over the store. As long as the store does not change, each call
-    returns equal results.
+    As long as the store does not change, each call returns equal results. A new image changes at
+    most one image of the sample.
     """
-    step = max(1, -(-vectors.count(txn, spec.image_embedder) // limit))
-    return rows_of(txn, spec, islice(vectors.digests(txn, spec.image_embedder), None, None, step))
+    return rows_of(txn, spec, _sample_digests(txn, spec, limit))
+
+
+def _sample_digests(txn: Txn, spec: Spec, limit: int) -> list[bytes]:
+    """Return the first `limit` digests. Digests are hashes, so that these are random images."""
+    return list(islice(vectors.digests(txn, spec.image_embedder), limit))
 
 
 def rows_of(

@@ -36,7 +36,7 @@ def choose_pairs(context: Context, query: PairsQuery) -> QueryRows:
         if len(digests) < 2:
             return QueryRows([], last=True)
         numbers = extras(txn, digests, names=spec.measures_names)
-        taught = examples_of(txn, spec, query.taste, check=False)
+        taught = examples_of(txn, spec, query.taste, check=False, cache=context.library_cache)
         row_of = {digest: row for row, digest in enumerate(digests)}
         seen = [
             (row_of[first], row_of[second])

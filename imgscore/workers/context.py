@@ -10,7 +10,8 @@ from imgscore.embedders import registry
 from imgscore.errors import ImgscoreError, ModelError
 from imgscore.heads.base import OnProgress, no_progress
 from imgscore.images import memory
-from imgscore.paths import head_file
+from imgscore.images.version import DECODER_VERSION
+from imgscore.paths import head_file, library_file
 from imgscore.store.store import Store
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from imgscore.embedders.filenames import NameEncoder
     from imgscore.embedders.text_encoder import TextEncoder
     from imgscore.heads.base import Head
+    from imgscore.heads.library_cache import LibraryCache
 
 
 class Context:
@@ -73,6 +75,15 @@ class Context:
         if self._store is None:
             self._store = Store(self.store_folder, readonly=True)
         return self._store
+
+    @property
+    def library_cache(self) -> LibraryCache:
+        """Return the cached nodes of the library for the embedder in use."""
+        from imgscore.heads.library_cache import LibraryCache
+
+        # Traits are numbers of the decoded image, and names are columns behind them.
+        key = f"{self.spec.id} {DECODER_VERSION} {self.spec.measures_names}"
+        return LibraryCache(library_file(), key)
 
     @property
     def preprocessor(self) -> Preprocessor:

@@ -23,7 +23,6 @@ from imgscore.heads import files
 from imgscore.heads import suspects as suspicion
 from imgscore.heads.checks import checked
 from imgscore.heads.extras import NAMES as TRAIT_NAMES
-from imgscore.heads.library import fit_features
 from imgscore.heads.next_labels import next_labels
 from imgscore.heads.recipes import AUTO, recipe
 from imgscore.heads.suspect_comparisons import suspect_comparisons
@@ -78,7 +77,7 @@ def evaluate(context: Context, query: EvaluateQuery) -> QueryRows:
     Raises UsageError if there are too few labels.
     """
     with context.store.read() as txn:
-        labelled = examples_of(txn, context.spec, query.taste)
+        labelled = examples_of(txn, context.spec, query.taste, cache=context.library_cache)
     fitted = recipe(query.recipe, context.device).fit(
         labelled.examples, on_progress=context.on_progress
     )
@@ -120,7 +119,7 @@ def suspects(context: Context, query: SuspectsQuery) -> QueryRows:
     few labels and comparisons.
     """
     with context.store.read() as txn:
-        taught = examples_of(txn, context.spec, query.taste)
+        taught = examples_of(txn, context.spec, query.taste, cache=context.library_cache)
     fitted = recipe(AUTO).fit(taught.examples)
     digests, comparisons = taught.all_digests, taught.examples.comparisons
     found: list[SuspectLabel] = []
@@ -159,15 +158,14 @@ def next_images(context: Context, query: NextQuery) -> QueryRows:
     """Choose the images to label next. Raises ImgscoreError if the taste has no head."""
     spec = context.spec
     with context.store.read() as txn:
-        labelled = examples_of(txn, spec, query.taste)
+        labelled = examples_of(txn, spec, query.taste, cache=context.library_cache)
         head = _load_head(context, txn, query.taste)
         digests, matrix = _candidates(context, txn, query)
         if not digests:
             return QueryRows([], last=True)
         numbers = extras(txn, digests, names=spec.measures_names or head.uses_names)
     examples = labelled.examples
-    features = fit_features(examples.background, spec.sections, examples.background_extras)
-    chosen = next_labels(head, features, examples, matrix, query.count, numbers)
+    chosen = next_labels(head, labelled.features, examples, matrix, query.count, numbers)
     scores = checked(head.score(matrix[chosen], numbers[chosen]), "in use").score
     rows = [
         NextImage(digests[row], float(score)) for row, score in zip(chosen, scores, strict=True)
@@ -206,7 +204,7 @@ def explain(context: Context, query: ExplainQuery) -> QueryRows:
     Raises ImgscoreError if the image has no embedding.
     """
     with context.store.read() as txn:
-        labelled = examples_of(txn, context.spec, query.taste)
+        labelled = examples_of(txn, context.spec, query.taste, cache=context.library_cache)
         vector = head_inputs.get(txn, context.spec, query.digest)
         if vector is None:
             raise ImgscoreError("the image has no embedding", "see: imgscore status")
@@ -215,10 +213,9 @@ def explain(context: Context, query: ExplainQuery) -> QueryRows:
         numbers = extras(txn, [query.digest], names=names)[0]
     embedding: NDArray[np.float16] = np.frombuffer(vector, np.float16)
     examples = labelled.examples
-    features = fit_features(examples.background, examples.sections, examples.background_extras)
     explained = explanation.explain(
         head,
-        features,
+        labelled.features,
         examples,
         embedding,
         extras=numbers,

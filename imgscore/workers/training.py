@@ -18,7 +18,7 @@ from imgscore.failpoints import step
 from imgscore.heads import files
 from imgscore.heads.base import Scores
 from imgscore.heads.checks import checked
-from imgscore.heads.recipes import WORDS
+from imgscore.heads.recipes import MLP, WORDS
 from imgscore.heads.training import train as train_head
 from imgscore.heads.words import from_words
 from imgscore.paths import head_file
@@ -50,10 +50,14 @@ def train(context: Context, task: Train) -> Trained:
         before = heads.current(txn, task.taste)
         newest, newest_answer = labels.last_sequence(txn), comparisons.last_sequence(txn)
         version = str(len(heads.of_taste(txn, task.taste)) + 1)
-        labelled = examples_of(txn, spec, task.taste)
-    previous, seen, seen_answers = None, None, None
-    if before is not None and before.embedder == spec.id:
-        previous = files.load(head_file(context.heads_folder, task.taste, before.version))
+        previous, seen, seen_answers = None, None, None
+        if before is not None and before.embedder == spec.id:
+            previous = files.load(head_file(context.heads_folder, task.taste, before.version))
+        # An MLP is trained on vectors of the library, which the cache does not contain.
+        kinds = {task.recipe, previous.kind if previous is not None else ""}
+        cache = None if MLP in kinds else context.library_cache
+        labelled = examples_of(txn, spec, task.taste, cache=cache)
+    if before is not None and previous is not None:
         seen = np.array(
             [label.sequence <= before.label_sequence for label in labelled.labels], bool
         )
@@ -71,6 +75,8 @@ def train(context: Context, task: Train) -> Trained:
         on_progress=context.on_progress,
     )
     files.save(trained.head, head_file(context.heads_folder, task.taste, version))
+    if cache is not None and labelled.examples.library is not None:
+        cache.save(labelled.background, labelled.examples.library)
     step("after training")
     return Trained(
         HeadRecord(

@@ -1,6 +1,8 @@
 """Training on a store: the examples, and the kind of head."""
 
+import hashlib
 import tracemalloc
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -11,7 +13,7 @@ from imgscore.embedders import lite0_spec, registry
 from imgscore.errors import UsageError
 from imgscore.heads import files, mlp
 from imgscore.images.traits import Traits
-from imgscore.paths import head_file
+from imgscore.paths import head_file, library_file
 from imgscore.store import comparisons, heads, labels, traits, vectors
 from imgscore.store.comparisons import AnswerEvent, ComparisonEvent
 from imgscore.store.examples import examples_of, sample
@@ -177,3 +179,61 @@ def test_train_again_compares_the_heads_on_new_comparisons(context: Context) -> 
     assert isinstance(compared, dict)
     assert compared["basis"] == "new comparisons" and compared["labels"] == len(pairs)
     assert "held-out comparisons" in str(second.report["reason"])
+
+
+@pytest.fixture
+def large(tmp_path: Path) -> Iterator[Context]:
+    """A context whose store has 1,100 images, and labels of 12 of them."""
+    random = np.random.default_rng(0)
+    values = np.abs(random.standard_normal((1100, lite0_spec.DIM))).astype(np.float16)
+    digests = [hashlib.sha256(bytes([*divmod(number, 256)])).digest() for number in range(1100)]
+    rows = zip(digests, (row.tobytes() for row in values), strict=True)
+    with Store(tmp_path / "store") as store, store.write() as txn:
+        vectors.append(txn, lite0_spec.ID, rows)
+        for number, digest in enumerate(digests[:12]):
+            labels.append(txn, LabelEvent(1, "default", digest, float(number % 2), "cli", b"/a"))
+    context = Context(tmp_path / "store", tmp_path / "heads", "efficientnet-lite0", "cpu")
+    yield context
+    context.store.close()
+
+
+def test_train_again_with_the_cached_library_makes_an_equal_head(large: Context) -> None:
+    first = train(large, Train("default")).record
+    first_head = files.load(head_file(large.heads_folder, "default", "1"))
+    written = library_file().stat().st_mtime_ns
+    with large.store.read() as txn:
+        taught = examples_of(txn, large.spec, "default", cache=large.library_cache)
+        digests, rows = sample(txn, large.spec, 200)
+    assert not len(taught.examples.background), "no vector of the library was read"
+    second = train(large, Train("default")).record
+    assert library_file().stat().st_mtime_ns == written
+    assert first.report["quality"] == second.report["quality"]
+    assert len(digests) == 200
+    # The first head is not recorded, so that the second one has the same file.
+    second_head = files.load(head_file(large.heads_folder, "default", second.version))
+    expected = first_head.score(rows).score
+    assert second_head.score(rows).score == pytest.approx(expected, abs=1e-4)
+
+
+def test_train_with_a_damaged_library_file_replaces_it(large: Context) -> None:
+    train(large, Train("default"))
+    library_file().write_bytes(b"damaged")
+    record = train(large, Train("default")).record
+    assert record.accepted and library_file().stat().st_size > 10**6
+
+
+def test_train_after_new_images_joins_them_to_the_cached_library(large: Context) -> None:
+    train(large, Train("default"))
+    written = library_file().stat().st_mtime_ns
+    large.store.close()
+    random = np.random.default_rng(5)
+    values = np.abs(random.standard_normal((20, lite0_spec.DIM))).astype(np.float16)
+    new = [bytes([number]) * 32 for number in range(20)]
+    with Store(large.store_folder) as store, store.write() as txn:
+        vectors.append(txn, lite0_spec.ID, zip(new, (row.tobytes() for row in values), strict=True))
+        for number, digest in enumerate(new):
+            labels.append(txn, LabelEvent(1, "default", digest, float(number % 2), "cli", b"/a"))
+    again = Context(large.store_folder, large.heads_folder, "efficientnet-lite0", "cpu")
+    record = train(again, Train("default")).record
+    again.store.close()
+    assert record.labels == 32 and library_file().stat().st_mtime_ns == written

@@ -28,7 +28,7 @@ def test_neighbours_loose_cluster_beside_dense_one_stays_connected():
     cosine = nodes[20:] @ nodes.T
     np.fill_diagonal(cosine[:, 20:], -1)
     assert (np.argsort(cosine, axis=1)[:, -graph.NEIGHBOURS :] < 20).mean() > 0.9
-    neighbour, _ = graph.neighbours(nodes)
+    neighbour, _, _ = graph.neighbours(nodes)
     assert (neighbour[20:] >= 20).mean() > 0.9
 
 
@@ -40,3 +40,27 @@ def test_graph_kernel_equals_scaled_inverse(columns):
     # The variances of the first columns are exact; only the others are estimated.
     kernel = graph.graph_kernel(nodes, columns)[:columns]
     assert kernel == pytest.approx(exact[:columns, :columns] / size[:, None] / size, abs=0.02)
+
+
+@pytest.mark.parametrize(("count", "known"), [(400, 400), (400, 390)])
+def test_kernel_columns_equals_kernel_of_all_nodes(count, known):
+    nodes = unit(np.random.default_rng(0).normal(size=(count, 8)).astype(np.float32))
+    columns = np.array([known - 1, 3, count - 1, 3])
+    exact = np.linalg.inv(graph._links(nodes).dense())
+    library = graph.Graph.of(nodes[:known])._replace(variance=np.diag(exact)[:known])
+    kernel = graph.kernel_columns(library, nodes[:known], nodes[known:], columns)
+    size = np.sqrt(np.diag(exact))
+    exact = exact[:, columns] / size[:, None] / size[columns]
+    # The further nodes change the neighbours of no other node, so that some edges differ.
+    error = np.abs(kernel - exact)[:known]
+    assert error.max() < (0.02 if known == count else 0.1)
+
+
+def test_kernel_columns_of_many_columns_equals_that_of_few():
+    nodes = unit(np.random.default_rng(0).normal(size=(800, 8)).astype(np.float32))
+    library = graph.Graph.of(nodes)
+    many = np.random.default_rng(1).integers(0, 800, 90)
+    kernel = graph.kernel_columns(library, nodes, nodes[:0], many)
+    few = graph.kernel_columns(library, nodes, nodes[:0], many[:5])
+    # The variances of the other nodes are estimated for few columns.
+    assert kernel[many[:5], :5] == pytest.approx(few[many[:5]], abs=0.02)
