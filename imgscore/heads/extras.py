@@ -39,9 +39,13 @@ def extras_of(traits: Sequence[Traits | None]) -> Floats:
     If the traits of an image are None, its row is NaN. Heads replace NaN by the average.
     """
     extras = np.full((len(traits), len(NAMES)), np.nan, np.float32)
-    for row, image_traits in enumerate(traits):
-        if image_traits is not None:
-            extras[row] = _numbers(image_traits)
+    known = [row for row, image_traits in enumerate(traits) if image_traits is not None]
+    numbers = np.array([_numbers(found) for found in traits if found is not None], np.float64)
+    if known:
+        width, height, density = numbers[:, :3].T
+        logarithms = (width, height, width / height, density, density * width * height)
+        extras[known, :5] = np.log(np.stack(logarithms, axis=1))
+        extras[known, 5:] = numbers[:, 3:]
     return extras
 
 
@@ -89,17 +93,14 @@ def taken_of(traits: Sequence[Traits | None]) -> NDArray[np.float64]:
 
 
 def _numbers(traits: Traits) -> tuple[float, ...]:
-    width, height = max(traits.width, 1), max(traits.height, 1)
-    density = max(traits.bytes_per_pixel, 1e-6)
+    """Return width, height, bytes per pixel, and the columns of the extras after the fifth."""
     return (
-        float(np.log(width)),
-        float(np.log(height)),
-        float(np.log(width / height)),
-        float(np.log(density)),
-        float(np.log(density * width * height)),
-        float(traits.format in LOSSY_FORMATS),
-        float(traits.alpha),
-        float(traits.animated),
+        max(traits.width, 1),
+        max(traits.height, 1),
+        max(traits.bytes_per_pixel, 1e-6),
+        traits.format in LOSSY_FORMATS,
+        traits.alpha,
+        traits.animated,
         traits.brightness,
         traits.contrast,
         traits.colourfulness,

@@ -24,10 +24,12 @@ from imgscore.heads.words import from_words
 from imgscore.paths import head_file
 from imgscore.store import comparisons, head_inputs, heads, labels, scores, vectors
 from imgscore.store.examples import examples_of, extras, sample
-from imgscore.store.schema import HeadRecord
+from imgscore.store.schema import DIGEST_SIZE, HeadRecord
 from imgscore.workers.messages import Rescore, Scored, Train, Trained
 
 if TYPE_CHECKING:
+    from imgscore.embedders.registry import Spec
+    from imgscore.store.transaction import Txn
     from imgscore.workers.context import Context
 
 WORDS_SAMPLE = 4096
@@ -139,18 +141,30 @@ def rescore(context: Context, task: Rescore) -> Iterator[Scored]:
             "train a new head: imgscore train",
         )
     with context.store.read() as txn:
-        rows = head_inputs.get_many(
-            txn, spec, task.digests or vectors.digests(txn, spec.image_embedder)
-        )
-        while part := list(islice(rows, SCORE_BATCH)):
-            digests = [digest for digest, _ in part]
-            values = b"".join(row for _, row in part)
+        for digests, values in _parts(txn, spec, task.digests):
             matrix = np.frombuffer(values, np.float16).reshape(-1, spec.dim)
             head_scores = checked(
                 head.score(matrix, extras(txn, digests, names=head.uses_names)), task.head
             )
             yield Scored(_packed(digests, head_scores), last=False)
     yield Scored(b"", last=True)
+
+
+def _parts(txn: Txn, spec: Spec, wanted: list[bytes]) -> Iterator[tuple[list[bytes], bytes]]:
+    """Yield parts of at most SCORE_BATCH images, each as a pair (digests, head inputs).
+
+    If all images are wanted, whole blocks are read: this takes a fifth of the time of single rows.
+    """
+    if wanted:
+        rows = head_inputs.get_many(txn, spec, wanted)
+        while part := list(islice(rows, SCORE_BATCH)):
+            yield [digest for digest, _ in part], b"".join(row for _, row in part)
+        return
+    blocks = head_inputs.blocks(txn, spec)
+    while group := list(islice(blocks, SCORE_BATCH // vectors.ROWS_PER_BLOCK)):
+        names = b"".join(names for names, _ in group)
+        digests = [names[at : at + DIGEST_SIZE] for at in range(0, len(names), DIGEST_SIZE)]
+        yield digests, b"".join(values for _, values in group)
 
 
 def _packed(digests: list[bytes], head_scores: Scores) -> bytes:
