@@ -22,6 +22,7 @@ from imgscore.verbs import registry as verb_registry
 from imgscore.verbs import status as status_verb
 from imgscore.verbs.base import Steps
 from imgscore.watches import Watches
+from imgscored.idle_memory import IdleMemory
 from imgscored.log import Terminal
 from imgscored.mailbox import END, FOLLOWS, Call, Mailbox, Pending
 from imgscored.notifications import Notifications
@@ -74,6 +75,7 @@ class Loop:
         self._saving = ""
         self._publish_at = 0.0
         silence = engine.ctx.config.daemon.file_seconds + GRACE_SECONDS
+        self._memory = IdleMemory(engine.ctx.store.file)
         self.watchdog = ServiceWatchdog(engine.ctx.pool, silence)
         self.watchdog.follow("the watcher", watcher.is_alive)
         self.watchdog.follow("the schedule", schedule.is_alive)
@@ -121,6 +123,8 @@ class Loop:
             self._engine.save_power(None if asked else self._saving or None)
             self._advance_calls()
             self._publish_if_due()
+            if self._memory.observe(self._state(), idle=self._is_idle()):
+                self.publish()  # The status contains the memory of the daemon.
             self._engine.step(self._timeout(), wake=self._mailbox.descriptor)
             self.watchdog.beat()
             if not problems.waits(self, time.monotonic()):
@@ -221,7 +225,7 @@ class Loop:
         """
         if self._is_working:
             return 0.0
-        times = [self.watchdog.wait()]
+        times = [self.watchdog.wait(), self._memory.wait()]
         if any(call.verb != FOLLOWS for call, _ in self._calls):
             times.append(CALL_SECONDS)
         if self._published != self._state():
@@ -285,6 +289,11 @@ class Loop:
 
     def _state(self) -> tuple[int, int]:
         return self._engine.ctx.version, self._engine.pending
+
+    def _is_idle(self) -> bool:
+        """Return whether the daemon has nothing to do, apart from clients that follow the log."""
+        calls = any(call.verb != FOLLOWS for call, _ in self._calls)
+        return not calls and self._engine.idle and not self._engine.ctx.pool.alive
 
     def publish(self) -> None:
         """Create a new status, store it in `snapshot`, and send it to the service manager.

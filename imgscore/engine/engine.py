@@ -211,7 +211,10 @@ class Engine:
             self._advance(now, idle=before[1] == 0)
             if (self.ctx.version, self.pending) != before:
                 return
+        version = self.ctx.version
         times = [timeout if timeout is None else now + timeout, *self._next_times()]
+        if self.ctx.version != version:  # Workers have ended.
+            return
         until = min((at for at in times if at is not None), default=None)
         wait = None if until is None else min(max(0.0, until - time.monotonic()), MAX_SECONDS)
         for task, answer in self.ctx.pool.answers(wait, wake):
