@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from msgspec import inspect
 
-from imgscore.cli import review_reasons, review_session
+from imgscore.cli import review_answers, review_reasons
 from imgscore.report import data
 from imgscore.verbs import review
 from tools import cli_docs
@@ -20,12 +20,13 @@ SENT = {
     "PageData": data.PageData,
     "Image": data.Image,
     "LabelAnswer": review.Response,
-    "ImageNumbers": review_session.ImageNumbers,
-    "Proposals": review_session.Proposals,
-    "Recorded": review_session.Recorded,
+    "ImageNumbers": review_answers.ImageNumbers,
+    "Proposals": review_answers.Proposals,
+    "Recorded": review_answers.Recorded,
     "Explanation": review_reasons.Explanation,
-    "GroupAnswer": review_session.GroupAnswer,
-    "OrderVersion": review_session.OrderVersion,
+    "GroupAnswer": review_answers.GroupAnswer,
+    "OrderVersion": review_answers.OrderVersion,
+    "FinishedThumbnails": review_answers.FinishedThumbnails,
 }
 """The structs that the page reads, by their names in the page."""
 

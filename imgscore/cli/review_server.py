@@ -223,6 +223,8 @@ class _Handler(LimitedHandler):
                 self._send(text.encode(), "text/html; charset=utf-8", policy=policy)
             elif kind == "order":
                 self._send(to_json(session.order(rest)).encode(), "application/json")
+            elif kind == "finished":
+                self._send(to_json(session.finished_thumbnails(rest)).encode(), "application/json")
             elif kind == "thumbnails":
                 with open_regular(session.thumbnail(rest)) as thumbnail:
                     size = os.fstat(thumbnail.fileno()).st_size

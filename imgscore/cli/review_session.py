@@ -14,6 +14,16 @@ import msgspec
 from imgscore import dispatch
 from imgscore.cli import review_reasons
 from imgscore.cli.order_watch import OrderWatch
+from imgscore.cli.review_answers import (
+    FinishedThumbnails,
+    GroupAnswer,
+    ImageLabel,
+    ImageNumbers,
+    OrderVersion,
+    Proposals,
+    Recorded,
+)
+from imgscore.cli.review_thumbnails import ReviewThumbnails, by_score
 from imgscore.errors import ImgscoreError
 from imgscore.report import files
 from imgscore.report.data import Image, PageData
@@ -36,7 +46,7 @@ SEARCH_COUNT = 200
 # The parts of the page data that may change when the images get a new order.
 RENEWED = (
     "images", "folders", "suspects", "groups", "failures", "head", "about", "version",
-    "answers", "labels", "cameras", "doubled", "unlearned",
+    "answers", "labels", "cameras", "doubled", "unlearned", "unmade", "uncompared",
 )  # fmt: skip
 
 
@@ -52,50 +62,6 @@ def _reason_against_search() -> str:
     except ImgscoreError as error:
         return f"{error.message}: {error.remedy}"
     return ""
-
-
-class ImageNumbers(msgspec.Struct):
-    """Images, as a list of their numbers on the page."""
-
-    numbers: list[int]
-    error: str | None = None
-
-
-class Proposals(msgspec.Struct):
-    """Images to compare, as lists of their numbers on the page, and the reason for each list."""
-
-    numbers: list[list[int]]
-    why: list[str]
-    error: str | None = None
-
-
-class Recorded(msgspec.Struct):
-    """The numbers of the recorded answers in the log, and the number of pairs with an answer."""
-
-    numbers: list[int]
-    count: int
-
-
-class ImageLabel(msgspec.Struct):
-    """The present label of an image. `error`: the reason why it was not undone, or None."""
-
-    sha256: str
-    label: str | None
-    grade: float | None
-    error: str | None
-
-
-class GroupAnswer(msgspec.Struct):
-    """The labels of the images of a group after an act, and the numbers that undo the act."""
-
-    labels: list[ImageLabel]
-    numbers: list[int]
-
-
-class OrderVersion(msgspec.Struct):
-    """The version of the present order."""
-
-    version: str
 
 
 class Session:
@@ -119,6 +85,7 @@ class Session:
         self._group_acts: list[list[int]] = []
         """the numbers of the labels that this review gave to the images of groups, act by act"""
         self._thumbnails = os.fsencode(source.thumbnails)
+        self._making = ReviewThumbnails(self._thumbnails)
         data = files.read(Path(source.data), source.folder)
         self._figures = files.figures_of(data)
         inboxes = [os.fsencode(watch.inbox) for watch in source.watches]
@@ -142,16 +109,19 @@ class Session:
             "group": self._label_group,
             "ungroup": self._undo_group,
             "renew": self._renew,
+            "thumbnails": self._want_thumbnails,
         }
 
     def end(self) -> None:
         """Wait until the running action has ended. After this call, no other action can begin."""
         self.orders.end()
+        self._making.end()
         self._lock.acquire()
 
     def _show(self, content: PageData) -> None:
         """Replace the data of the page."""
         content.unsearchable = self._unsearchable
+        content.unmade = self._making.show(by_score(content))
         self._content = content
         self._number_of: dict[str, int] = {}
         """the number of each digest on the page; of equal files, the first one counts"""
@@ -173,6 +143,20 @@ class Session:
     def order(self, known: str) -> OrderVersion:
         """Wait for another order than that with the version `known`, and return its version."""
         return OrderVersion(self.orders.wait(known))
+
+    def finished_thumbnails(self, at: str) -> FinishedThumbnails:
+        """Wait for thumbnails that are finished after the number `at`, and return them.
+
+        Raises ValueError if `at` is not a number.
+        """
+        if not (at.isascii() and at.isdigit()):
+            raise ValueError(at)
+        return self._making.finished_after(int(at))
+
+    def _want_thumbnails(self, request: Any) -> dict[str, object]:
+        """Make the thumbnails of some images first. `sha256`: those that the page shows."""
+        self._making.want([str(digest) for digest in request["sha256"]])
+        return {}
 
     def thumbnail(self, name: str) -> bytes:
         """Return the path of a thumbnail. Raises ValueError if `name` is not SHA256.webp."""

@@ -372,10 +372,15 @@ def open_engine(store: Store, config: Config, heads_folder: Path) -> Engine:
     Raises ConfigError if the device or the model cannot be used.
     """
     devices.check(config.device)
+    return Engine(store, config, heads_folder, open_pool(store.folder, config, heads_folder))
+
+
+def open_pool(store_folder: Path, config: Config, heads_folder: Path) -> Pool:
+    """Return a pool of workers. It starts no process before the first task."""
     embedder = registry.spec(config.model, use_filename=config.use_filename)
-    pool = Pool(
+    return Pool(
         WorkerSettings(
-            store.folder,
+            store_folder,
             heads_folder,
             config.model,
             config.device,
@@ -390,4 +395,3 @@ def open_engine(store: Store, config: Config, heads_folder: Path) -> Engine:
         config.daemon.workers or cpus(),
         config.daemon.worker_idle,
     )
-    return Engine(store, config, heads_folder, pool)

@@ -1,8 +1,9 @@
 // The tab Compare: two or four images side by side, and one key for each answer. Used in a review only.
 
-import { images, originalOf, page, printable, thumbnailOf } from "./data.js";
+import { images, originalOf, page, printable } from "./data.js";
 import { $, $button, announce, make } from "./elements.js";
 import { messageOf, post } from "./server.js";
+import { forgetThumbnail, showThumbnail } from "./thumbnails.js";
 
 /** @typedef {import("./data.js").Image} Image */
 /** @typedef {number | "same" | "skip"} Choice the number of the best image, or another answer */
@@ -231,13 +232,14 @@ class Proposal {
   // Begin to load the images, and return one element for each of them.
   load() {
     this.elements ??= this.images.map((image) => {
-      const thumbnail = make("img", { src: thumbnailOf(image), alt: "", draggable: "false" });
+      const thumbnail = make("img", { alt: "", draggable: "false" });
       const original = make("img", { alt: "", draggable: "false" });
       for (const picture of image.width ? [thumbnail, original] : []) { // never larger than its pixels
         Object.assign(picture.style, { maxWidth: `${image.width}px`, maxHeight: `${image.height}px` });
       }
-      original.addEventListener("load", () => thumbnail.replaceWith(original));
+      original.addEventListener("load", () => { forgetThumbnail(thumbnail); thumbnail.replaceWith(original); });
       thumbnail.addEventListener("error", () => thumbnail.classList.add("missing"));
+      showThumbnail(thumbnail, image);
       original.src = originalOf(image);
       return make("span", { class: "frame" }, thumbnail);
     });

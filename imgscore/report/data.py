@@ -157,6 +157,8 @@ class Contents(msgspec.Struct, kw_only=True):
     """the number of labels of the taste, with those of images that are not on the page"""
     cameras: list[str] = []
     """the names of the cameras"""
+    uncompared: int = 0
+    """the number of images that are not compared with the others yet: groups may be missing"""
     columns: tuple[str, ...] = Image.__struct_fields__
 
 
@@ -191,6 +193,8 @@ class PageData(Contents, kw_only=True):
     """the reason why the review cannot search for words; empty if it can"""
     tab: str = "order"
     """the tab that the page shows at first"""
+    unmade: list[str] = []
+    """the sha256 of the images whose thumbnails are made while the page is open, in a review"""
 
 
 def dump(data: msgspec.Struct) -> str:

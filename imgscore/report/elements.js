@@ -1,8 +1,9 @@
 // Functions that make elements. No function of the page parses HTML: text stays text.
 
 import {
-  isUnsure, labelTexts, moveCommand, pathOf, printable, scoreText, shellWord, thumbnailOf, watchOf,
+  isUnsure, labelTexts, moveCommand, pathOf, printable, scoreText, shellWord, watchOf,
 } from "./data.js";
+import { showThumbnail } from "./thumbnails.js";
 
 /** @typedef {import("./data.js").Image} Image */
 
@@ -60,8 +61,9 @@ export function make(tag, attributes = {}, ...children) {
 
 /** @param {Image} image */
 export function thumbnail(image) {
-  const picture = make("img", { src: thumbnailOf(image), alt: "", decoding: "async", loading: "lazy" });
+  const picture = make("img", { alt: "", decoding: "async", loading: "lazy" });
   picture.addEventListener("error", () => picture.remove());
+  showThumbnail(picture, image);
   return picture;
 }
 

@@ -1,7 +1,8 @@
 // The images, in rows as wide as the window. Only tiles near the visible part exist.
 
-import { blurOf, isUnsure, printable, thumbnailOf } from "./data.js";
+import { blurOf, isUnsure, printable } from "./data.js";
 import { $, $input, make, mark, scoreChip, spokenName } from "./elements.js";
+import { showThumbnail } from "./thumbnails.js";
 import { viewer } from "./viewer.js";
 
 /** @typedef {import("./data.js").Image} Image */
@@ -174,9 +175,10 @@ export const gallery = {
     const blur = blurOf(image), isSmall = image.width > 0 && image.width < box.width && image.height < row.height;
     if (blur) tile.style.backgroundImage = blur;
     if (isSmall) tile.classList.add("small");
-    const picture = make("img", { src: thumbnailOf(image), alt: "", decoding: "async" });
+    const picture = make("img", { alt: "", decoding: "async" });
     picture.addEventListener("load", () => { tile.style.backgroundImage = ""; });
     picture.addEventListener("error", () => { picture.remove(); tile.style.backgroundImage = ""; tile.classList.add("no-thumbnail"); });
+    showThumbnail(picture, image);
     tile.append(picture, make("span", { class: "name", dir: "auto" }, printable(image.name)), scoreChip(image));
     if (image.label) tile.append(mark(image));
     Object.assign(tile.style, {

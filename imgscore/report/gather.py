@@ -35,7 +35,17 @@ from imgscore.report.data import (
     dump,
     load,
 )
-from imgscore.store import comparisons, failures, heads, labels, scores, sightings, traits
+from imgscore.store import (
+    comparisons,
+    failures,
+    groups,
+    heads,
+    labels,
+    scores,
+    sightings,
+    similarity,
+    traits,
+)
 from imgscore.store.examples import Labelled, examples_of
 from imgscore.store.group_members import PresentGroup, present_groups
 from imgscore.store.image_paths import present_path
@@ -179,6 +189,7 @@ class Gatherer:
             groups=self._groups(),
             answers=comparisons.count(self._txn, self._taste),
             labels=len(self._labels),
+            uncompared=self._uncompared(),
             cameras=list(self._cameras),
             failures=[
                 Failure(os.fsdecode(failure.path), failure.reason, failure.remedy)
@@ -277,6 +288,15 @@ class Gatherer:
             and any(self._images[number].place == "inbox" for number in group.images)
         ]
         return sorted(shown, key=lambda group: self._rank(group.images[0]), reverse=True)
+
+    def _uncompared(self) -> int:
+        """Return the number of images that are not compared with the others yet."""
+        if self._present < groups.MIN_MEMBERS:
+            return 0
+        index = similarity.state(self._txn)
+        if index is None or index.embedder != self._spec.image_embedder:
+            return self._present
+        return similarity.queue_length(self._txn)
 
     def _stored(self, present: PresentGroup) -> Group:
         """Return a group of the store, without the images that are not on the page."""

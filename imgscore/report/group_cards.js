@@ -26,7 +26,11 @@ export const groupTitle = (group) =>
 export function showCards(section, open) {
   section.replaceChildren(make("h2", {}, "Groups"), make("p", { class: "lead" }, page.groups.length
     ? "Bursts, near-duplicates and copies. The first image of each group is the best one: it has more detail, and less noise and fewer traces of compression, than the others."
-    : "No two images are nearly the same."));
+    : page.uncompared ? "" : "No two images are nearly the same."));
+  if (page.review && page.uncompared) {
+    section.append(make("p", { class: "lead" },
+      `Images that are not compared yet: ${page.uncompared.toLocaleString("en")}. The daemon compares them in the background; without a daemon, run: imgscore groups. After that, open this page again.`));
+  }
   grow(section, page.groups, (group) => groupCard(group, open));
 }
 

@@ -1,7 +1,8 @@
 // The images of a group, side by side, with one zoom for all of them. Used in a review only.
 
-import { originalOf, thumbnailOf } from "./data.js";
+import { originalOf } from "./data.js";
 import { $, make } from "./elements.js";
+import { forgetThumbnail, showThumbnail } from "./thumbnails.js";
 
 /** @typedef {import("./data.js").Image} Image */
 /** @typedef {{ element: HTMLElement, ready: Promise<void> }} Frame */
@@ -22,13 +23,14 @@ const frames = new Map();
 export function frameOf(image) {
   const known = frames.get(image.sha256);
   if (known) return known;
-  const small = make("img", { src: thumbnailOf(image), alt: "", draggable: "false" });
+  const small = make("img", { alt: "", draggable: "false" });
   small.addEventListener("error", () => small.classList.add("missing"));
+  showThumbnail(small, image);
   const element = make("span", { class: "frame" }, small);
   const original = make("img", { alt: "", draggable: "false" });
   original.src = originalOf(image);
   const ready = original.decode().then(
-    () => { small.replaceWith(original); },
+    () => { forgetThumbnail(small); small.replaceWith(original); },
     () => { element.classList.add("preview"); }, // the browser cannot show the file, such as a RAW
   );
   const frame = { element, ready };

@@ -1,8 +1,8 @@
 // The tab Groups: the images of one group side by side, and one key for each decision. A report
 // shows only the cards.
 
-import { images, labelTexts, nameOf, page, printable, thumbnailOf } from "./data.js";
-import { $, $button, announce, make } from "./elements.js";
+import { images, labelTexts, nameOf, page, printable } from "./data.js";
+import { $, $button, announce, make, thumbnail } from "./elements.js";
 import { groupTitle, showCards } from "./group_cards.js";
 import { factsOf } from "./group_facts.js";
 import { frameOf, keepLoaded, listenToStage, preload, zoom } from "./group_stage.js";
@@ -238,7 +238,7 @@ export const groupWalk = {
     const spoken = `Image ${at + 1}: ${printable(image.name)}${image.label ? `, labelled ${labelTexts(image)[1]}` : ""}`;
     const isPicked = String(at === this.picked);
     return make("button", { type: "button", class: `small ${image.label || ""}`, "aria-pressed": isPicked, "aria-label": spoken, onclick: () => this.pick(at) },
-      make("img", { src: thumbnailOf(image), alt: "", loading: "lazy", decoding: "async" }));
+      thumbnail(image));
   },
 
   /** @param {number} at */

@@ -5,6 +5,7 @@ import { $, announce } from "./elements.js";
 import { forgetUndo } from "./labels.js";
 import { changeText, scoresNow, showProgress } from "./progress.js";
 import { messageOf, post } from "./server.js";
+import { readUnmade } from "./thumbnails.js";
 
 /** @param {number} seconds */
 const pause = (seconds) => new Promise((resolve) => setTimeout(resolve, 1000 * seconds));
@@ -52,6 +53,7 @@ export async function renew(fill) {
     const scores = scoresNow(), head = page.head?.version;
     Object.assign(page, await post("renew", {}));
     readImages();
+    readUnmade();
     forgetUndo();
     offer(page.version);
     fill();

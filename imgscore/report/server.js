@@ -9,7 +9,7 @@
  *   compare: import("./types").Recorded, withdraw: import("./types").Recorded,
  *   explain: import("./types").Explanation, reveal: {},
  *   group: import("./types").GroupAnswer, ungroup: import("./types").GroupAnswer,
- *   renew: Partial<import("./types").PageData>,
+ *   renew: Partial<import("./types").PageData>, thumbnails: {},
  * }} Answers
  */
 

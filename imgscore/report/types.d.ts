@@ -14,6 +14,7 @@ export interface PageData {
   answers: number;
   labels: number;
   cameras: string[];
+  uncompared: number;
   columns: string[];
   watches: WatchFolders[];
   thumbnails: string;
@@ -25,6 +26,7 @@ export interface PageData {
   stars: Record<string, number>;
   unsearchable: string;
   tab: string;
+  unmade: string[];
 }
 
 export interface Image {
@@ -87,6 +89,12 @@ export interface GroupAnswer {
 
 export interface OrderVersion {
   version: string;
+}
+
+export interface FinishedThumbnails {
+  at: number;
+  made: string[];
+  failed: string[];
 }
 
 export interface Head {

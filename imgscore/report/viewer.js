@@ -2,13 +2,14 @@
 
 import {
   folderOf, gradeOf, isUnsure, labelTexts, originalOf, page, printable, scoreText, sizeText, takenText,
-  thumbnailOf, watchOf,
+  watchOf,
 } from "./data.js";
 import {
   $, $button, $dialog, $image, announce, copyMove, copyPath, make, mark, scoreChip, spokenName, thumbnail,
 } from "./elements.js";
 import { hideReasons, showReasons } from "./reasons.js";
 import { messageOf, post } from "./server.js";
+import { forgetThumbnail, showThumbnail } from "./thumbnails.js";
 import { Zoom } from "./zoom.js";
 
 /** @typedef {import("./data.js").Image} Image */
@@ -46,11 +47,15 @@ export const viewer = {
     this.at = Math.min(this.list.length - 1, Math.max(0, at));
     const image = this.image, large = $image("large");
     this.zoom.begin(image.width, image.height);
-    large.src = thumbnailOf(image);
+    showThumbnail(large, image);
     large.alt = printable(image.name);
     $("preview").hidden = true;
     const original = new Image();
-    original.addEventListener("load", () => { if (this.image === image) large.src = original.src; });
+    original.addEventListener("load", () => {
+      if (this.image !== image) return;
+      forgetThumbnail(large);
+      large.src = original.src;
+    });
     original.addEventListener("error", () => { if (this.image === image) $("preview").hidden = false; });
     original.src = originalOf(image);
     this.update();

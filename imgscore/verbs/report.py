@@ -1,6 +1,7 @@
 """The verb `report`: write the data of a report page into a file, and make missing thumbnails.
 
-A report page shows the images of one taste in score order.
+A report page shows the images of one taste in score order. A review needs the data at once, so its
+request waits neither for the thumbnails nor for the search for similar images.
 """
 
 from __future__ import annotations
@@ -62,13 +63,15 @@ class Request(BaseRequest[Response]):
     """`folder`: show only images in this folder or below it. None means all folders.
 
     `suspects`: the largest number of suspect labels on the page. `figures`: if true, measure the
-    learning curve again.
+    learning curve again. `at_once`: make no thumbnails, and do not wait until the new images are
+    compared with the others.
     """
 
     folder: PathText | None = None
     taste: TasteName | None = None
     suspects: Annotated[int, msgspec.Meta(ge=0, le=MAX_ROWS)] = 50
     figures: bool = True
+    at_once: bool = False
 
 
 def run(engine: Engine, request: Request) -> Steps[Response]:
@@ -79,7 +82,8 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
     folder, wanted = folder_of(request.folder), request.taste
     if folder is not None and (place := engine.ctx.watches.locate(folder)) is not None:
         wanted = wanted or place.watch.taste
-    yield from until_found(engine)
+    if not request.at_once:
+        yield from until_found(engine)
     yield from each(engine, wanted, lambda taste: _gather(engine, taste, folder, request))
 
 
@@ -100,7 +104,7 @@ def _gather(engine: Engine, taste: str, folder: bytes | None, request: Request) 
             suspects=request.suspects,
             figures=request.figures,
             file=os.fsencode(data),
-            thumbnails=os.fsencode(thumbnails),
+            thumbnails=None if request.at_once else os.fsencode(thumbnails),
         ),
     )
     missing = [

@@ -341,7 +341,8 @@ class ReportQuery(Query[MissingThumbnail | ReportCounts], frozen=True):
     figures: bool
     """whether to measure the learning curve"""
     file: bytes
-    thumbnails: bytes
+    thumbnails: bytes | None
+    """the folder of the thumbnails; None means that no MissingThumbnail is wanted"""
 
 
 class BestQuery(Query[BestImage], frozen=True):

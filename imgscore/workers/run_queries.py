@@ -297,7 +297,8 @@ def report(context: Context, query: ReportQuery) -> Iterator[QueryRows]:
             figures=query.figures,
             stop=after(CURVE_SECONDS),
         )
-        missing = [MissingThumbnail(*row) for row in gatherer.missing_thumbnails(query.thumbnails)]
+        found = gatherer.missing_thumbnails(query.thumbnails) if query.thumbnails else []
+        missing = [MissingThumbnail(*row) for row in found]
     gather.write(data, query.file)
     for start in range(0, len(missing), THUMBNAIL_BATCH):
         yield QueryRows([*missing[start : start + THUMBNAIL_BATCH]], last=False)
