@@ -124,12 +124,12 @@ def test_review_page_keys_label_and_undo(
         expect(page.locator("#tile-1 .mark")).to_have_text("keep")
         page.keyboard.press("u")
         expect(page.locator("#status")).to_contain_text(f"Undone: {second}")
+        # The labels alone change no order. A command without a daemon may train a new head.
+        assert page.is_hidden("#renew")
         labels = {
             name: imgscore("score", labelled_inbox / name, "--json").row for name in (first, second)
         }
         assert [labels[name]["label"] for name in (first, second)] == ["trash", None]
-
-        assert page.is_hidden("#renew")  # the order has not changed
         page.click("#tabs [value=next]")
         page.click("#begin")
         called = page.inner_text("#image-name")
