@@ -1,68 +1,44 @@
-"""Makes a folder of links to images, numbered so that a viewer shows them in order of the names.
-
-Only a new or empty folder is used, or a folder that contains only such links. No other file is ever
-removed or overwritten.
-"""
+"""Brings a folder of links up to date, for the commands `links` and `search`."""
 
 import os
-import re
 from collections.abc import Sequence
-from pathlib import Path
 
-from imgscore.errors import ImgscoreError, UsageError
+from imgscore import dispatch
+from imgscore.errors import ConfigError, UsageError
+from imgscore.links import folder, hard_folders, place
+from imgscore.links.folder import Change, Image, Options
+from imgscore.watches import Watches
 
-_NUMBERED = re.compile(r"\d{4,} .+", re.DOTALL)
-MAX_NAME_BYTES = 255
-"""The largest length of a file name in bytes, on all common file systems of Linux."""
 
-
-def check(folder: Path) -> None:
-    """Raise UsageError if the folder contains anything but numbered links."""
+def check(path: bytes) -> None:
+    """Raise UsageError if the folder cannot be a folder of links, such as a watched folder."""
     try:
-        with os.scandir(folder) as entries:
-            foreign = next((entry for entry in entries if not _is_numbered_link(entry)), None)
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise UsageError(f"{folder}: {error.strerror}", "give the name of a new folder") from None
-    if foreign is not None:
-        raise UsageError(
-            f"{folder} contains {foreign.name}, which is not a link that imgscore made",
-            "give the name of a new folder",
-        )
+        place.check(path, os.fsdecode(path), Watches.of(dispatch.settings_in_force()))
+    except ConfigError as error:
+        raise UsageError(error.message, error.remedy) from None
 
 
-def write(folder: Path, images: Sequence[str]) -> None:
-    """Fill the folder with relative links to the images. Remove its earlier numbered links.
+def refresh(
+    path: bytes,
+    images: Sequence[Image],
+    options: Options,
+    *,
+    dry_run: bool = False,
+    must_be_new: bool = False,
+) -> list[Change]:
+    """Make the folder contain exactly these images, best image first, and return the changes.
 
-    `images`: the absolute paths of the images, best image first. Raises ImgscoreError if a link
-    cannot be made.
+    `path`: the absolute path without symbolic links. `must_be_new`: whether to refuse a folder with
+    other files, if imgscore did not make it. In a watched folder, it is always refused. Raises
+    ImgscoreError if the folder cannot be used.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        check(folder)
-        for entry in list(os.scandir(folder)):
-            os.unlink(entry.path)
-        real = os.path.realpath(folder)
-        digits = max(4, len(str(len(images))))
-        for number, image in enumerate(images, 1):
-            os.symlink(
-                os.path.relpath(image, real), os.path.join(real, _name(number, digits, image))
-            )
-    except OSError as error:
-        raise ImgscoreError(
-            f"the links in {folder} cannot be made: {error.strerror}",
-            "choose a folder that you can write to, on a disk that supports links",
-        ) from None
-
-
-def _is_numbered_link(entry: "os.DirEntry[str]") -> bool:
-    return entry.is_symlink() and _NUMBERED.fullmatch(entry.name) is not None
-
-
-def _name(number: int, digits: int, image: str) -> str:
-    """Return "0001 name.jpg". A name that is too long is cut before its suffix."""
-    stem, suffix = os.path.splitext(os.path.basename(image))
-    prefix = f"{number:0{digits}d} "
-    room = MAX_NAME_BYTES - len(prefix) - len(os.fsencode(suffix))
-    return prefix + os.fsdecode(os.fsencode(stem)[:room]) + suffix
+    watches = Watches.of(dispatch.settings_in_force())
+    if options.kind == "hard" and not dry_run:
+        hard_folders.register(path)
+    return folder.refresh(
+        path,
+        images,
+        options,
+        dry_run=dry_run,
+        must_be_new=must_be_new or place.is_watched(path, watches),
+    )

@@ -50,7 +50,7 @@ def refresh(
             update = Update(folder, os.path.realpath(path), options)
             if not update.read() and must_be_new and update.foreign:
                 raise UsageError(
-                    f"{os.fsdecode(path)} is in a watched folder and contains "
+                    f"{os.fsdecode(path)} contains "
                     f"{os.fsdecode(update.foreign[0])}, which is not a link that imgscore made",
                     "give the name of a new folder",
                 )
@@ -62,6 +62,12 @@ def clear(path: bytes, *, dry_run: bool = False) -> list[Change]:
 
     Raises UsageError if imgscore has made no links there.
     """
+    if not os.path.lexists(path):
+        raise ImgscoreError(
+            f"{os.fsdecode(path)} does not exist, so there are no links to remove",
+            "give a folder that imgscore links has made; `imgscore status` lists those of the "
+            "config",
+        )
     with _errors_of(path, "link"), _opened(path) as folder:
         update = Update(folder, os.path.realpath(path), Options())
         if not update.read():
@@ -122,7 +128,8 @@ def _described(error: OSError, name: str, path: bytes, kind: Kind) -> ImgscoreEr
             if os.path.lexists(path):
                 return UsageError(f"{name} is not a folder", "give the name of a folder")
             return ImgscoreError(
-                f"{name} does not exist", f"make it again: imgscore links '{name}'"
+                f"{name} does not exist",
+                f"make it again: imgscore links '{name}'",
             )
         case errno.EEXIST if not os.path.isdir(path):
             return UsageError(f"{name} is not a folder", "give the name of a folder")

@@ -6,6 +6,8 @@ write only in the folders that the config names.
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
@@ -13,6 +15,8 @@ import msgspec
 from imgscore.config import PerGroup, Share, TasteName, Top
 from imgscore.grades import LabelName, name_of
 from imgscore.messages import BaseRequest, Result
+from imgscore.reconcile.reachable import is_unreachable
+from imgscore.store import sightings
 from imgscore.verbs.base import Steps, display_path
 from imgscore.verbs.queries import answer, inboxes_of
 from imgscore.verbs.tastes import one_of
@@ -34,6 +38,9 @@ class Response(msgspec.Struct):
     """the label of the image: `keep` or `undecided`; null if it has no label"""
     grade: float | None
     """the grade of the label; null if the image has no label"""
+    missing_folder: str | None = None
+    """the watched folder that is missing or empty, because its disk is not mounted; null if the
+    file of the image can be reached"""
 
 
 class Request(BaseRequest[Response]):
@@ -58,7 +65,9 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
     inboxes_of(engine, taste)  # Without a watched folder, no image would be left.
     watches = [watch for watch in engine.ctx.watches.all if watch.taste == taste]
     query = BestQuery(taste, watches, request.top, request.per_group, request.min_score)
-    for image in (yield from answer(engine, query)):
+    rows = yield from answer(engine, query)
+    missing = _missing_folders(engine, [image.path for image in rows])
+    for image in rows:
         grade = image.grade
         yield Result(
             Response(
@@ -67,5 +76,21 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
                 None if image.score is None else round(image.score, 6),
                 None if grade is None else name_of(grade),
                 grade,
+                missing.get(image.path),
             )
         )
+
+
+def _missing_folders(engine: Engine, paths: Iterable[bytes]) -> dict[bytes, str]:
+    """Return the watched folder of each image that is on a disk which is not mounted, by path."""
+    watches, found = engine.ctx.watches, dict[bytes, str]()
+    with engine.ctx.store.read() as txn:
+        for path in paths:
+            if os.path.lexists(path):
+                continue
+            sighting, folder = sightings.find(txn, path), watches.folder(path)
+            if sighting is None or folder is None:
+                continue
+            if is_unreachable(watches, path, sighting.seen.dev):
+                found[path] = display_path(folder)
+    return found

@@ -142,6 +142,30 @@ def test_links_without_the_disk_of_the_images_names_the_missing_folder(
     assert "no image has a label" not in done.err
 
 
+def test_links_of_a_missing_or_empty_inbox_are_refused_and_stay(
+    inbox: Path, tmp_path: Path
+) -> None:
+    taught(inbox)
+    folder = tmp_path / "best"
+    links(folder)
+    before = sorted(os.listdir(folder))
+    assert len(before) > 1
+    inbox.rename(tmp_path / "elsewhere")
+    for options in ((), ("--dry-run",), ("--hard",)):
+        done = imgscore("links", folder, *options)
+        assert done.code == 1 and f"{inbox} is missing or empty" in done.err, done.err
+        assert "imgscore unwatch" in done.err
+    assert sorted(os.listdir(folder)) == before
+    (tmp_path / "elsewhere").rename(inbox)
+    assert imgscore("links", folder).code == 0
+
+
+def test_links_remove_of_a_missing_folder_says_what_to_give(inbox: Path, tmp_path: Path) -> None:
+    taught(inbox)
+    done = imgscore("links", tmp_path / "none", "--remove")
+    assert done.code == 1 and "does not exist" in done.err and "imgscore status" in done.err
+
+
 def test_hard_links_do_not_keep_the_dates_of_their_images(
     inbox: Path, start: Start, tmp_path: Path
 ) -> None:

@@ -63,7 +63,7 @@ def test_search_under_the_daemon_puts_fitting_images_first(
     assert {name[:3] for name in found("-n", "8", "sun")} == {"sun"}
 
 
-def test_search_links_are_numbered_relative_and_replaced(
+def test_search_links_are_numbered_and_replaced_and_other_files_stay(
     inbox: Path, taught: Path, tmp_path: Path
 ) -> None:
     assert imgscore("model", "use", taught).code == 0
@@ -73,14 +73,22 @@ def test_search_links_are_numbered_relative_and_replaced(
     folder = tmp_path / "links"
     for count in ("5", "2"):
         assert imgscore("search", "sun", "-n", count, "--links", folder).code == 0
-    names = sorted(os.listdir(folder))
+    names = sorted(name for name in os.listdir(folder) if name != ".imgscore-links")
     assert [name[:8] for name in names] == ["0001 sun", "0002 sun"]
     assert not os.path.isabs(os.readlink(folder / names[0]))
     assert (folder / names[0]).resolve().parent == inbox
     (folder / "mine.txt").write_text("mine")
-    refused = imgscore("search", "sun", "--links", folder)
-    assert refused.code == 2 and "mine.txt" in refused.err
-    assert (folder / "mine.txt").read_text() == "mine" and len(os.listdir(folder)) == 3
+    assert imgscore("search", "sun", "-n", "1", "--links", folder).code == 0
+    assert sorted(os.listdir(folder)) == [".imgscore-links", names[0], "mine.txt"]
+    assert imgscore("links", folder, "--remove").code == 0
+    assert os.listdir(folder) == ["mine.txt"]
+    for refused, text in ((folder, "mine.txt"), (inbox, "is an inbox"), (inbox / "keep", "keep")):
+        done = imgscore("search", "sun", "--links", refused)
+        assert done.code == 2 and text in done.err, done.err
+    assert (folder / "mine.txt").read_text() == "mine" and len(os.listdir(folder)) == 1
+    assert imgscore("links", tmp_path / "best", "--watch").code == 0
+    done = imgscore("search", "sun", "--links", tmp_path / "best")
+    assert done.code == 2 and "the daemon keeps" in done.err
 
 
 def test_search_without_text_side_names_a_model_that_has_one(inbox: Path) -> None:

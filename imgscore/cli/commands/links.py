@@ -1,7 +1,7 @@
 """The command `links`: make a folder of links to the best images, or remove it."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,17 +9,17 @@ import msgspec
 import typer
 
 from imgscore import config, dispatch
-from imgscore.cli import output, watched_links
+from imgscore.cli import link_folder, output, watched_links
 from imgscore.cli.app import DryRun, Json, OneTaste, Section, app, prints
 from imgscore.cli.output import print_note
 from imgscore.cli.path_text import short, shortened
 from imgscore.config import Config, LinksConfig
-from imgscore.errors import ConfigError, ImgscoreError, UsageError
+from imgscore.errors import ImgscoreError, UsageError
 from imgscore.links import folder as links_folder
-from imgscore.links import hard_folders, place
 from imgscore.links.folder import Change, Image, Options
 from imgscore.links.manifest import Kind
 from imgscore.messages import Message, Progress, Result
+from imgscore.system.system_folders import is_links_folder
 from imgscore.verbs import links as verb
 from imgscore.verbs.tastes import one_of
 from imgscore.watches import Watches
@@ -258,11 +258,7 @@ def _removed(path: bytes, *, dry_run: bool) -> Iterator[Message[Response]]:
 def _refreshed(
     path: bytes, table: LinksConfig, kind: Kind, *, dry_run: bool
 ) -> Iterator[Message[Response]]:
-    watches = Watches.of(dispatch.settings_in_force())
-    try:
-        place.check(path, os.fsdecode(path), watches)
-    except ConfigError as error:
-        raise UsageError(error.message, error.remedy) from None
+    link_folder.check(path)
     yield Progress("choosing the best images", 0, table.top)
     chosen: dict[str, verb.Response] = {}
     request = verb.Request(table.top, table.per_group, table.min_score, table.taste)
@@ -274,17 +270,22 @@ def _refreshed(
     images = [
         Image(bytes.fromhex(image.sha256), os.fsencode(image.path)) for image in chosen.values()
     ]
-    if kind == "hard" and not dry_run:
-        hard_folders.register(path)
-    changes = links_folder.refresh(
-        path,
-        images,
-        Options(kind, table.rank_prefix, table.top),
-        dry_run=dry_run,
-        must_be_new=place.is_watched(path, watches),
-    )
-    for change in changes:
+    if kind != "copy" and is_links_folder(path):
+        _refuse_missing(path, chosen.values())
+    options = Options(kind, table.rank_prefix, table.top)
+    for change in link_folder.refresh(path, images, options, dry_run=dry_run):
         yield Result(_row(path, change, chosen.get(change.digest), dry_run=dry_run))
+
+
+def _refuse_missing(path: bytes, images: Iterable[verb.Response]) -> None:
+    """Raise ImgscoreError if images are on a disk that is not mounted: their links must stay."""
+    missing = {image.missing_folder for image in images if image.missing_folder is not None}
+    if missing:
+        first = min(missing)
+        raise ImgscoreError(
+            f"{first} is missing or empty, so the links in {os.fsdecode(path)} stay as they are",
+            f"mount its disk; or, if its images are gone for good: imgscore unwatch '{first}'",
+        )
 
 
 def _row(path: bytes, change: Change, image: verb.Response | None, *, dry_run: bool) -> Response:

@@ -1,12 +1,14 @@
 """The command `search`: find images by words."""
 
+import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from imgscore import dispatch
-from imgscore.cli import completions, link_folder, terminal_images
+from imgscore.cli import completions, link_folder, terminal_images, watched_links
 from imgscore.cli.app import (
     FileTaste,
     Json,
@@ -20,6 +22,8 @@ from imgscore.cli.output import gathered, print_note
 from imgscore.cli.path_text import short
 from imgscore.cli.taste_names import marked
 from imgscore.cli.terminal_images import images_of
+from imgscore.errors import UsageError
+from imgscore.links.folder import Image, Options
 from imgscore.messages import Message, Result
 from imgscore.verbs.search import MAX_COUNT, Request, Response
 
@@ -66,21 +70,50 @@ def search(
     `imgscore model list`.
     """
     request = Request(" ".join(words), count, optional_text_of(folder), taste, taste_weight)
-    if links is not None:
-        link_folder.check(links)
+    path = None if links is None else os.path.realpath(os.fsencode(links))
+    if path is not None:
+        _check_links(path)
     messages: list[Message[Response]] = gathered(dispatch.call(request))
-    if links is not None:
-        paths = [message.row.path for message in messages if isinstance(message, Result)]
-        link_folder.write(links, paths)
-        print_note(f"{len(paths)} links made in {short(str(links))}")
-    terminal_images.show(
-        messages,
-        marked(_describe, taste),
-        lambda row: [images_of((row.path, row.sha256))],
-        as_json=as_json,
-        wanted=thumbnails,
-        nothing="no image is embedded yet",
-    )
+    code = 0
+    if path is not None:
+        rows = [message.row for message in messages if isinstance(message, Result)]
+        code = _make_links(path, rows, count)
+    try:
+        terminal_images.show(
+            messages,
+            marked(_describe, taste),
+            lambda row: [images_of((row.path, row.sha256))],
+            as_json=as_json,
+            wanted=thumbnails,
+            nothing="no image is embedded yet",
+        )
+    except typer.Exit as end:
+        raise typer.Exit(end.exit_code or code) from None
+
+
+def _check_links(path: bytes) -> None:
+    """Raise UsageError if the folder cannot contain the links of a search."""
+    link_folder.check(path)
+    if watched_links.find(dispatch.settings_in_force(), path) is not None:
+        raise UsageError(
+            f"the daemon keeps the links in {os.fsdecode(path)} up to date",
+            "give the name of a new folder",
+        )
+
+
+def _make_links(path: bytes, rows: Sequence[Response], count: int) -> int:
+    """Make numbered links to the images, and return the exit code."""
+    first = {row.sha256: row for row in reversed(rows)}  # an image can be in several tastes
+    chosen = [first[digest] for digest in dict.fromkeys(row.sha256 for row in rows)]
+    images = [Image(bytes.fromhex(row.sha256), os.fsencode(row.path)) for row in chosen]
+    options = Options("link", rank_prefix=True, top=count)
+    changes = link_folder.refresh(path, images, options, must_be_new=True)
+    made = [change for change in changes if change.rank is not None and change.error is None]
+    print_note(f"{len(made)} links made in {short(os.fsdecode(path))}")
+    failed = [change for change in changes if change.error is not None]
+    for change in failed:
+        print_note(f"failed  {short(change.image)}: {change.error}")
+    return 1 if failed else 0
 
 
 def _describe(row: Response) -> str:
