@@ -23,6 +23,7 @@ from imgscore.embedders import registry
 from imgscore.errors import ImageError
 from imgscore.groups.find import MIN_TONES, find_links, tones
 from imgscore.images.decode import decode
+from imgscore.images.pixels import unpacked_fine_grid
 from imgscore.images.traits import Traits
 from imgscore.store import groups, similarity, traits, vectors
 from imgscore.store.groups import NewGroup
@@ -118,7 +119,13 @@ class _Reader:
         """Return the number of pairs that are found to be similar."""
         rows = unit_rows(_matrix(self.values, self.spec), _width(self.spec))
         listed = np.array(pairs, np.int64).reshape(-1, 2)
-        return len(find_links(_images(rows, self.traits), listed).rows)
+        return len(find_links(_images(rows, self.traits, self._fine), listed).rows)
+
+    def _fine(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        found = [unpacked_fine_grid(self.traits[row].fine_grid) for row in rows]
+        return np.stack(
+            [np.zeros((64, 64), np.uint8) if fine is None else fine for fine in found]
+        ), np.array([fine is not None for fine in found])
 
 
 def measure(setting: Setting) -> Iterator[Figure]:

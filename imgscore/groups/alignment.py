@@ -51,17 +51,29 @@ BATCH = 512
 """The number of pairs that are compared at once. Their parts use 40 MB."""
 
 
+class Alignments(NamedTuple):
+    """The parts that fit best. `correlations`: float32 [p].
+
+    `windows`: float64 [p, 4], the left, top, width and height of the part, in shares of the sides
+    of the other image; all of it if no part reached the last step.
+    """
+
+    correlations: Floats
+    windows: NDArray[np.float64]
+
+
 def best_alignments(
     grids: Floats, aspects: NDArray[np.float64], whole: NDArray[np.int64], other: NDArray[np.int64]
-) -> Floats:
-    """Return the highest correlation of each whole image with a part of the other one, float32 [p].
+) -> Alignments:
+    """Return the highest correlation of each whole image with a part of the other one.
 
     `grids`: float32 [n, 256], the luma of the grids from 0 to 255. `aspects`: float64 [n], the
     width / height. `whole`, `other`: int64 [p], the rows of the pairs.
     """
     found = np.full(len(whole), -1, np.float32)
+    windows = np.tile([0.0, 0.0, 1.0, 1.0], (len(whole), 1))
     if not len(whole):
-        return found
+        return Alignments(found, windows)
     quotient = np.log(aspects[other] / aspects[whole])
     rounded = np.round(quotient / ASPECT_STEP).astype(np.int64)
     order = np.argsort(rounded, kind="stable")
@@ -70,40 +82,52 @@ def best_alignments(
         for first in range(start, stop, BATCH):
             pairs = order[first : min(first + BATCH, stop)]
             step = int(rounded[pairs[0]])
-            found[pairs] = _compared(grids[whole[pairs]], grids[other[pairs]], step)
-    return found
+            found[pairs], windows[pairs] = _compared(grids[whole[pairs]], grids[other[pairs]], step)
+    return Alignments(found, windows)
 
 
-def _compared(wholes: Floats, others: Floats, step: int) -> Floats:
-    """Return the highest correlations of `wholes` [p, 256] with parts of `others` [p, 256].
+def _compared(wholes: Floats, others: Floats, step: int) -> tuple[Floats, NDArray[np.float64]]:
+    """Return the highest correlations of `wholes` [p, 256] with parts of `others`, and the windows.
 
     If a step finds too little, its result is halved, so that no limit is reached.
     """
     best = np.full(len(wholes), -1, np.float32)
+    windows = np.tile([0.0, 0.0, 1.0, 1.0], (len(wholes), 1))
     left = np.arange(len(wholes))
     for trial in TRIALS:
-        found = _best(_reduced(wholes[left], trial.side), others[left], step, trial)
+        found, part = _best(_reduced(wholes[left], trial.side), others[left], step, trial)
         enough = found >= trial.enough
         best[left] = found if trial is TRIALS[-1] else found / 2
         if trial is TRIALS[-1]:
+            known = np.flatnonzero(part >= 0)
+            windows[left[known]] = _windows_of(step, trial)[part[known]]
             break
         left = left[enough]
         if not len(left):
             break
-    return best
+    return best, windows
 
 
-def _best(wholes: Floats, others: Floats, step: int, trial: Trial) -> Floats:
+def _best(
+    wholes: Floats, others: Floats, step: int, trial: Trial
+) -> tuple[Floats, NDArray[np.int64]]:
+    """Return the highest correlations, and the numbers of the parts; -1: there is no part."""
     best = np.full(len(wholes), -1, np.float32)
-    size = trial.side**2
+    chosen = np.full(len(wholes), -1, np.int64)
+    first, size = 0, trial.side**2
     for parts in _all_parts(others, step, trial):
         # `wholes` are centred, so the mean of a part has no effect on the product.
         product = np.matmul(parts, wholes[:, :, None])[..., 0]
         mean = parts.mean(axis=2)
         squared = np.einsum("pwk,pwk->pw", parts, parts) - size * mean * mean
         length = np.sqrt(np.maximum(squared, (MIN_DEVIATION * trial.side) ** 2))
-        np.maximum(best, (product / length).max(axis=1), out=best)
-    return best
+        correlation = product / length
+        highest = correlation.argmax(axis=1)
+        value = correlation[np.arange(len(wholes)), highest]
+        better = value > best
+        best[better], chosen[better] = value[better], first + highest[better]
+        first += parts.shape[1]
+    return best, chosen
 
 
 def _all_parts(others: Floats, step: int, trial: Trial) -> Iterator[Floats]:
@@ -160,6 +184,26 @@ def _parts(step: int, trial: Trial) -> list[tuple[Floats, Floats]]:
     ]
 
 
+@lru_cache(maxsize=256)
+def _windows_of(step: int, trial: Trial) -> NDArray[np.float64]:
+    """Return the windows of the parts of a trial, in the order of `_all_parts`, [positions, 4]."""
+    windows = [
+        (left, top, width, height)
+        for share in trial.shares
+        for width, height in [_lengths(share, float(np.exp(step * ASPECT_STEP)))]
+        if min(width, height) >= MIN_SHARE
+        for top in _starts(height, trial)
+        for left in _starts(width, trial)
+    ]
+    return np.array(windows, np.float64).reshape(-1, 4)
+
+
+def _starts(length: float, trial: Trial) -> list[float]:
+    """Return the positions of a part of this length, as shares of the side."""
+    count = int(np.ceil((1 - length) / trial.distance - 1e-9)) + 1
+    return [float(start) for start in np.linspace(0, 1 - length, count)]
+
+
 def _lengths(share: float, quotient: float) -> tuple[float, float]:
     """Return the width and height of a part, as shares of the sides of the other image."""
     return (share / quotient, share) if quotient >= 1 else (share, share * quotient)
@@ -167,8 +211,7 @@ def _lengths(share: float, quotient: float) -> tuple[float, float]:
 
 def _windows(length: float, trial: Trial) -> Iterator[Floats]:
     """Yield a matrix [side, GRID_SIDE] of weights for each position of a part of this length."""
-    count = int(np.ceil((1 - length) / trial.distance - 1e-9)) + 1
-    for start in np.linspace(0, 1 - length, count):
+    for start in _starts(length, trial):
         edges = (start + length * np.arange(trial.side + 1) / trial.side) * GRID_SIDE
         cells = np.arange(GRID_SIDE)
         overlap = np.minimum(edges[1:, None], cells + 1) - np.maximum(edges[:-1, None], cells)

@@ -7,7 +7,7 @@ to the library, so that a new image changes no other pair.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -15,11 +15,15 @@ from numpy.typing import NDArray
 
 from imgscore.groups.alignment import best_alignments
 from imgscore.groups.shots import Shot, are_burst, are_series
+from imgscore.groups.verification import BATCH, MAX_CONTENT, are_different, are_parts, contents
 from imgscore.images.traits import GRID_SIDE
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
+Bytes = NDArray[np.uint8]
+FineGrids = Callable[[Ints], tuple[Bytes, Bools]]
+"""A function that returns the fine grids of rows, uint8 [n, 64, 64], and whether each is known."""
 
 # These limits were tuned on one half of the copies that bench/groups.py makes, and measured on the
 # other half: see bench/RESULTS.md.
@@ -48,9 +52,19 @@ count. Most photographs have more. Flags, letters and icons have less: a part of
 another."""
 PLAIN_PARTS = (0.97, 0.93)
 """The limits of a part for images with fewer tones."""
-MAX_PARTS = 4
+VERIFIED_COSINE, VERIFIED_FIT = 0.75, 0.85
+"""The smallest cosine and the smallest correlation of grids at which the fine grids of two images
+are compared. Crops that leave out a third have cosines from 0.79."""
+VERIFIED_TONES = 2.5
+"""The smallest entropy of the tones in a grid, in bits, at which the usual limits count for
+the details. With fewer tones, the details must agree better: a part of one drawing often fits into
+another one."""
+FRAMED_COSINE = 0.55
+"""The smallest cosine at which the content of a framed image is compared with another image. A
+screenshot and the picture in it have cosines from 0.52, and half of them more than 0.7."""
+MAX_PARTS = 8
 """The largest number of the nearest images of each image whose parts are compared. This takes most
-of the time: about 0.5 ms for each pair."""
+of the time: about 0.3 ms for each pair."""
 BURSTS = ((-1.0, 0.85), (0.6, 0.75))
 """The smallest correlations of the grids of two photographs of one burst, each with the smallest
 cosine. If the camera or the subject moves, the grids differ."""
@@ -71,13 +85,14 @@ class Images(NamedTuple):
 
     `rows`: float16 or float32 [n, d], the results of `unit_rows`. `grids`: float32 [n, 256], the
     luma of the grids, from 0 to 255; zeros if a grid is not known. `aspects`: float64 [n], the
-    width / height.
+    width / height. `fine`: returns the fine grids of some images.
     """
 
     rows: Floats | NDArray[np.float16]
     grids: Floats
     aspects: NDArray[np.float64]
     shots: Sequence[Shot]
+    fine: FineGrids | None = None
 
 
 class Links(NamedTuple):
@@ -119,33 +134,95 @@ def find_links(images: Images, pairs: Ints) -> Links:
     mirrored = grids.reshape(-1, GRID_SIDE, GRID_SIDE)[:, :, ::-1].reshape(grids.shape)
     plain = np.einsum("ij,ij->i", grids[left], grids[right])
     flipped = np.einsum("ij,ij->i", grids[left], mirrored[right])
-    rich = np.asarray(tones(images.grids) >= MIN_TONES)
+    number = tones(images.grids)
+    rich = np.asarray(number >= MIN_TONES)
     kinds = np.zeros(len(pairs), np.int64)
     kinds[(flipped >= EQUAL_GRIDS) & (cosine >= MIRROR_COSINE) & rich[left]] = MIRRORED
     kinds[(plain >= EQUAL_GRIDS) & (cosine >= MIN_COSINE)] = NEAR
+    _drop_other_details(images, pairs, kinds)
     kinds[(plain >= MIN_CORRELATION) & (cosine >= EQUAL_COSINE)] = NEAR
-    _find_parts(images, pairs, cosine, kinds, rich)
+    _find_parts(images, pairs, cosine, kinds, number)
     _apply_shots(images, pairs, cosine, plain, kinds, grids)
     found = kinds > 0
     return Links(pairs[found], kinds[found], cosine[found])
 
 
-def _find_parts(images: Images, pairs: Ints, cosine: Floats, kinds: Ints, rich: Bools) -> None:
+def _find_parts(images: Images, pairs: Ints, cosine: Floats, kinds: Ints, number: Floats) -> None:
     """Set the kind of the pairs of which one image shows a part of the other one.
 
-    `rich`: bool [n], whether each image has many tones. It counts for the image that is shown.
+    `number`: the entropy of the tones of each image, float32 [n]. That of the shown image counts.
+    If the fine grid of an image is not known, only the grids are compared, with stricter limits.
     """
     framed = is_framed(images.grids)
-    lowest = np.where(framed[pairs].any(axis=1), min(least for _, least in FRAMED_PARTS), 1)
-    floor = np.where(rich[pairs].any(axis=1), np.minimum(lowest, PART_LIMITS[1]), PLAIN_PARTS[1])
+    floor = np.where(framed[pairs].any(axis=1), FRAMED_COSINE, VERIFIED_COSINE)
     open_pairs = np.flatnonzero((kinds == 0) & (cosine >= floor))
     if not len(open_pairs):
         return
     near = open_pairs[_nearest(pairs[open_pairs], cosine[open_pairs])]
+    rows = np.unique(pairs[near])
+    fine, known = _no_fine_grids(rows) if images.fine is None else images.fine(rows)
+    at = np.searchsorted(rows, pairs[near])
+    both = known[at].all(axis=1)
+    _find_coarse_parts(images, pairs, cosine, kinds, number >= MIN_TONES, near[~both])
+    if both.any():
+        plain = number < VERIFIED_TONES
+        _find_verified_parts(images, pairs, kinds, plain, near[both], fine, at[both])
+
+
+def _drop_other_details(images: Images, pairs: Ints, kinds: Ints) -> None:
+    """Clear the kind of pairs with equal grids and other details, such as pages of one layout."""
+    equal = np.flatnonzero(kinds == NEAR)
+    if images.fine is None:
+        return
+    for start in range(0, len(equal), BATCH):
+        chosen = equal[start : start + BATCH]
+        rows = np.unique(pairs[chosen])
+        fine, known = images.fine(rows)
+        at = np.searchsorted(rows, pairs[chosen])
+        differ = known[at].all(axis=1) & are_different(fine[at[:, 0]], fine[at[:, 1]])
+        kinds[chosen[differ]] = 0
+
+
+def _no_fine_grids(rows: Ints) -> tuple[Bytes, Bools]:
+    return np.empty((len(rows), 0, 0), np.uint8), np.zeros(len(rows), np.bool_)
+
+
+def _find_verified_parts(
+    images: Images, pairs: Ints, kinds: Ints, plain: Bools,
+    near: Ints, fine: Bytes, at: Ints,
+) -> None:  # fmt: skip
+    """Set the kind of the pairs `near` whose details agree. `at`: [p, 2], their rows of `fine`."""
+    content = contents(fine)
+    framed = content[:, 2] * content[:, 3] <= MAX_CONTENT
+    for side in (0, 1):
+        first, second = pairs[near, side], pairs[near, 1 - side]
+        whole, other = at[:, side], at[:, 1 - side]
+        quotients = images.aspects[second] / images.aspects[first]
+        for by_frame in (True, False):
+            chosen = np.flatnonzero((kinds[near] == 0) & (framed[other] | (not by_frame)))
+            if by_frame:
+                starts = content[other[chosen]]
+            else:
+                found = best_alignments(images.grids, images.aspects, first[chosen], second[chosen])
+                fits = found.correlations >= VERIFIED_FIT
+                chosen, starts = chosen[fits], found.windows[fits]
+            same = are_parts(
+                fine[whole[chosen]], fine[other[chosen]], quotients[chosen], starts,
+                plain[first[chosen]],
+            )  # fmt: skip
+            kinds[near[chosen[same]]] = PART
+
+
+def _find_coarse_parts(
+    images: Images, pairs: Ints, cosine: Floats, kinds: Ints, rich: Bools, near: Ints
+) -> None:
+    """Set the kind of the pairs `near` by their grids alone."""
+    framed = is_framed(images.grids)
     for first, second in (pairs[near].T, pairs[near, ::-1].T):
         chosen = np.flatnonzero(rich[first] | (cosine[near] >= PLAIN_PARTS[1]))
         fit = np.full(len(near), -1, np.float32)
-        fit[chosen] = best_alignments(images.grids, images.aspects, first[chosen], second[chosen])
+        found = best_alignments(images.grids, images.aspects, first[chosen], second[chosen])
+        fit[chosen] = found.correlations
         for (correlation, least), counts in (
             (PART_LIMITS, rich[first]),
             *((limits, rich[first] & framed[second]) for limits in FRAMED_PARTS),

@@ -47,7 +47,7 @@ from imgscore.images.decode_errors import (
     may_be_cut_off,
 )
 from imgscore.images.memory import REMEDY_TOO_LARGE
-from imgscore.images.pixels import colourfulness, luma_grid, working_pixels
+from imgscore.images.pixels import colourfulness, luma_grids, working_pixels
 from imgscore.images.signature import HEIF, JPEG, JXL, RAW, format_of
 from imgscore.images.traits import Exif, Traits
 from imgscore.images.views import layout
@@ -277,6 +277,7 @@ def _picture(
     if orientation in SWAPPED_SIDES:
         full_width, full_height = full_height, full_width
     luma = pixels[::2, ::2].astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32) / 255
+    grid, fine_grid = luma_grids(pixels)
     return Picture(
         pixels,
         Traits(
@@ -296,7 +297,8 @@ def _picture(
             contrast=float(luma.std()),
             colourfulness=colourfulness(pixels[::4, ::4]),
             sharpness=float(np.abs(np.diff(luma, axis=1)).mean()) if luma.shape[1] > 1 else 0.0,
-            grid=luma_grid(pixels),
+            grid=grid,
+            fine_grid=fine_grid,
         ),
     )
 

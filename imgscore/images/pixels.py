@@ -5,11 +5,13 @@ The image is converted in horizontal bands to save memory.
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from imgscore.images.traits import GRID_SIDE
+from imgscore.images.traits import FINE_GRID_SIDE, GRID_SIDE
 
 # Transparent pixels get a white background. If the visible pixels are almost white, transparent
 # pixels get a grey background.
@@ -22,6 +24,9 @@ LUMA_SAMPLE_SIZE = (64, 64)
 BAND_PIXELS = 1 << 20
 """The number of pixels that are converted at once. As RGBA they take 4 MB, which is little compared
 with the decoded image."""
+FINE_GRID_QUALITY = 93
+"""The JPEG quality of a fine grid. With 85, noise beside sharp edges hid the frames of a seventh of
+the screenshots."""
 WIDE_MODES = frozenset({"I;16", "I;16L", "I;16B", "I;16N", "I", "F"})
 """The Pillow modes with more than 8 bits a channel."""
 
@@ -54,10 +59,28 @@ def working_pixels(image: Image.Image, target: tuple[int, int]) -> tuple[NDArray
     return np.asarray(result), transparent
 
 
-def luma_grid(pixels: NDArray[np.uint8]) -> bytes:
-    """Return the grid of RGB pixels uint8 [h, w, 3]: the mean luma of each part, row by row."""
+def luma_grids(pixels: NDArray[np.uint8]) -> tuple[bytes, bytes]:
+    """Return the grid and the fine grid of RGB pixels uint8 [h, w, 3].
+
+    Both contain the mean luma of each part. The grid is raw, row by row. The fine grid is a JPEG.
+    """
     luma = Image.fromarray(pixels).convert("L")
-    return luma.resize((GRID_SIDE, GRID_SIDE), Image.Resampling.BOX).tobytes()
+    grid = luma.resize((GRID_SIDE, GRID_SIDE), Image.Resampling.BOX).tobytes()
+    fine = luma.resize((FINE_GRID_SIDE, FINE_GRID_SIDE), Image.Resampling.BOX)
+    file = io.BytesIO()
+    fine.save(file, "JPEG", quality=FINE_GRID_QUALITY, optimize=True)
+    return grid, file.getvalue()
+
+
+def unpacked_fine_grid(value: bytes) -> NDArray[np.uint8] | None:
+    """Return a fine grid as uint8 [64, 64]. None means that the value is empty or damaged."""
+    try:
+        with Image.open(io.BytesIO(value), formats=("JPEG",)) as image:
+            if image.size == (FINE_GRID_SIDE, FINE_GRID_SIDE) and image.mode == "L":
+                return np.asarray(image)
+    except (OSError, SyntaxError):
+        pass
+    return None
 
 
 def _background(image: Image.Image) -> tuple[int, int, int]:

@@ -15,6 +15,9 @@ MAX_EXPOSURE_BIAS = 100.0
 """The largest absolute exposure bias that is kept, in stops. Cameras have at most 10."""
 GRID_SIDE = 16
 """The number of rows and of columns of the grid of an image."""
+FINE_GRID_SIDE = 64
+"""The number of rows and of columns of the fine grid of an image. It shows whether the details of
+two images agree, and is small enough to be stored for each image."""
 MAX_TEXT = 100
 """The largest number of characters of an EXIF text that are kept. A file may contain megabytes of
 EXIF text."""
@@ -58,6 +61,9 @@ class Traits(msgspec.Struct, frozen=True, kw_only=True):
     """the fraction of the second in which the photograph was taken, from EXIF, from 0 to 1"""
     exposure_bias: float | None = None
     """the exposure bias from EXIF, in stops; null if it is not known"""
+    fine_grid: bytes = b""
+    """the same as `grid` with 64 × 64 parts, as a JPEG of 1 to 2 kB; stored in a table of its
+    own, and empty in answers"""
 
 
 class Exif(NamedTuple):

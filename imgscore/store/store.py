@@ -37,6 +37,7 @@ TABLES = (
     "deletions", "counts", "dates", "foreign_dates", "shifts", "comparison_log", "comparisons",
     "ratings", "unread_ratings", "sidecars", "written_ratings",
     "groups", "grouped", "qualities", "group_index", "similar", "ungrouped", "unsettled",
+    "fine_grids",
 )  # fmt: skip
 
 Result = TypeVar("Result")

@@ -1,4 +1,4 @@
-"""The traits of images (width, height, format, camera …), by digest."""
+"""The traits of images (width, height, format, camera …) and their fine grids, by digest."""
 
 from collections.abc import Iterator
 
@@ -12,8 +12,16 @@ _decoder = msgspec.msgpack.Decoder(Traits)
 
 
 def record(txn: Txn, digest: bytes, traits: Traits) -> None:
-    """Write the traits of a digest."""
+    """Write the traits of a digest. The fine grid is large, and gets a record of its own."""
+    if traits.fine_grid:
+        txn.table("fine_grids").put(digest, traits.fine_grid)
+        traits = msgspec.structs.replace(traits, fine_grid=b"")
     txn.table("traits").put(digest, pack(traits))
+
+
+def fine_grid(txn: Txn, digest: bytes) -> bytes:
+    """Return the fine grid of a digest; b"" if an older version of imgscore stored its traits."""
+    return txn.table("fine_grids").get(digest) or b""
 
 
 def get(txn: Txn, digest: bytes) -> Traits | None:

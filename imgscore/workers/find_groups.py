@@ -21,7 +21,8 @@ from imgscore.groups.nearest import (
 )
 from imgscore.groups.shots import BURST_SECONDS, NO_SHOT, Shot, burst_of, shot_of
 from imgscore.groups.split import components, split
-from imgscore.images.traits import GRID_SIDE, Traits
+from imgscore.images.pixels import unpacked_fine_grid
+from imgscore.images.traits import FINE_GRID_SIDE, GRID_SIDE, Traits
 from imgscore.store import similarity, traits, vectors
 from imgscore.store.schema import DIGEST_SIZE
 from imgscore.store.similarity import IndexState, Link
@@ -29,7 +30,7 @@ from imgscore.workers.group_messages import FoundGroup, GroupsFound
 
 if TYPE_CHECKING:
     from imgscore.embedders.registry import Spec
-    from imgscore.groups.find import Floats, Ints
+    from imgscore.groups.find import FineGrids, Floats, Ints
     from imgscore.store.transaction import Txn
     from imgscore.workers.context import Context
     from imgscore.workers.group_messages import FindGroups
@@ -137,7 +138,8 @@ def _load_all(txn: Txn, spec: Spec, frame: Frame) -> tuple[_Library, Floats]:
         units = unit_rows(block[kept], _width(spec))
         rows.append(units.astype(np.float16))
         sketches.append(frame.sketches(units))
-    return _Library(digests, _images(np.concatenate(rows), known)), np.concatenate(sketches)
+    images = _images(np.concatenate(rows), known, _fine_grids(txn, digests))
+    return _Library(digests, images), np.concatenate(sketches)
 
 
 def _entries(library: _Library, sketches: Floats, cells: Ints) -> Iterator[GroupsFound]:
@@ -271,7 +273,7 @@ def _load(txn: Txn, spec: Spec, digests: list[bytes]) -> _Library:
             values.append(vector)
             known.append(found)
     rows = unit_rows(_matrix(values, spec), _width(spec))
-    return _Library(names, _images(rows, known))
+    return _Library(names, _images(rows, known, _fine_grids(txn, names)))
 
 
 # ---- both
@@ -285,13 +287,30 @@ def _entries_of(digest: bytes, cell: int, sketch: Floats, shot: Shot) -> list[tu
     return entries
 
 
-def _images(rows: NDArray[np.floating], known: list[Traits]) -> Images:
+def _fine_grids(txn: Txn, digests: list[bytes]) -> FineGrids:
+    """Return a function that reads the fine grids of rows of `digests` from the store."""
+
+    def read(rows: Ints) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+        fine = np.zeros((len(rows), FINE_GRID_SIDE, FINE_GRID_SIDE), np.uint8)
+        known = np.zeros(len(rows), np.bool_)
+        for at, row in enumerate(rows.tolist()):
+            found = unpacked_fine_grid(traits.fine_grid(txn, digests[row]))
+            if found is not None:
+                fine[at], known[at] = found, True
+        return fine, known
+
+    return read
+
+
+def _images(
+    rows: NDArray[np.floating], known: list[Traits], fine: FineGrids | None = None
+) -> Images:
     grids = np.zeros((len(known), GRID_SIDE**2), np.float32)
     for row, found in enumerate(known):
         if len(found.grid) == GRID_SIDE**2:
             grids[row] = np.frombuffer(found.grid, np.uint8)
     aspects = np.array([max(found.width, 1) / max(found.height, 1) for found in known], np.float64)
-    return Images(rows, grids, aspects, [shot_of(found) for found in known])
+    return Images(rows, grids, aspects, [shot_of(found) for found in known], fine)
 
 
 def _links(digests: list[bytes], found: Links) -> list[Link]:

@@ -8,6 +8,8 @@ from imgscore.groups.find import (
     MIRRORED,
     NEAR,
     PART,
+    Bools,
+    Bytes,
     Floats,
     Images,
     find_links,
@@ -37,12 +39,21 @@ def grid(image: Image.Image) -> Floats:
 def kinds(
     first: Image.Image, second: Image.Image, cosine: float = 0.9, shots: tuple[Shot, Shot] = (
         NO_SHOT, NO_SHOT,
-    ),
+    ), fine: bool = False,
 ) -> list[int]:  # fmt: skip
     rows = np.array([[1, 0], [cosine, np.sqrt(1 - cosine**2)]], np.float32)
     aspects = np.array([image.width / image.height for image in (first, second)])
     images = Images(rows, np.stack([grid(first), grid(second)]), aspects, shots)
+    if fine:
+        images = images._replace(
+            fine=lambda rows: fine_grids([(first, second)[row] for row in rows])
+        )
     return find_links(images, ALL).kinds.tolist()
+
+
+def fine_grids(pictures: list[Image.Image]) -> tuple[Bytes, Bools]:
+    small = [picture.resize((64, 64), Image.Resampling.BOX) for picture in pictures]
+    return np.stack([np.asarray(picture) for picture in small]), np.ones(len(small), np.bool_)
 
 
 def test_find_links_of_changed_copies_finds_their_kind() -> None:
@@ -62,6 +73,51 @@ def test_find_links_of_a_part_without_a_frame_needs_alike_vectors() -> None:
     image = picture()
     assert kinds(image, image.crop((20, 60, 280, 300)), 0.85) == []
     assert kinds(image, image.transpose(Image.Transpose.FLIP_LEFT_RIGHT), 0.88) == []
+
+
+def test_find_links_of_a_crop_with_fine_grids_finds_the_part() -> None:
+    image = picture(4)
+    for box in ((0, 0, 270, 270), (50, 40, 320, 310), (20, 60, 280, 300), (30, 10, 310, 230)):
+        assert kinds(image, image.crop(box), 0.8, fine=True) == [PART], box
+        assert kinds(image.crop(box), image, 0.8, fine=True) == [PART], box
+        assert kinds(image, image.crop(box), 0.7, fine=True) == [], box
+
+
+def test_find_links_of_a_screenshot_with_fine_grids_finds_the_part() -> None:
+    """The grids alone are too coarse for a picture that is a fifth of the screenshot."""
+    image = picture(4)
+    screen = Image.new("L", (540, 1170), 20)
+    screen.paste(Image.new("L", (540, 40), 90))
+    screen.paste(image.resize((540, 360)), (0, 400))
+    assert kinds(image.resize((480, 320)), screen, 0.6) == []
+    assert kinds(image.resize((480, 320)), screen, 0.6, fine=True) == [PART]
+    assert kinds(picture(5).resize((480, 320)), screen, 0.6, fine=True) == []
+
+
+def test_find_links_of_two_landscapes_with_equal_grids_finds_none() -> None:
+    """The sky above hills of one landscape also fits into another landscape."""
+    height = 135 + 95 * np.cos(np.linspace(0, 5, 320, dtype=np.float32))[:, None]
+    images = []
+    for seed in (1, 2):
+        noise = np.random.default_rng(seed).normal(0, 20, (40, 40)).astype(np.float32)
+        detail = np.asarray(Image.fromarray(noise).resize((320, 320), Image.Resampling.BICUBIC))
+        images.append(Image.fromarray(np.clip(height + detail, 0, 255).astype(np.uint8)))
+    first, second = images[0], images[1].crop((20, 0, 300, 280))
+    assert kinds(first, second, 0.92) == [PART]
+    assert kinds(first, second, 0.92, fine=True) == []
+
+
+def test_find_links_of_two_pages_with_one_layout_finds_none() -> None:
+    pages = []
+    for seed in (1, 2):
+        page = np.full((320, 320), 240, np.uint8)
+        text = np.random.default_rng(seed).integers(150, 240, (24, 24)).astype(np.uint8)
+        page[:60], page[70:310, 70:310] = 20, text.repeat(10, 0).repeat(10, 1)
+        page[60:, :40] = 60
+        pages.append(Image.fromarray(page))
+    assert kinds(*pages, 0.92) == [NEAR]
+    assert kinds(*pages, 0.92, fine=True) == []
+    assert kinds(pages[0], pages[0].resize((90, 90)), 0.92, fine=True) == [NEAR]
 
 
 def test_find_links_of_different_images_finds_none() -> None:

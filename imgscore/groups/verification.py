@@ -1,0 +1,324 @@
+"""Verify by details that one image shows a part of another one, or all of it in a frame.
+
+The fine grids are compared, 64 × 64 means of luma. A part is a window (left, top, width, height) of
+the other image, in shares of its sides.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imgscore.images.traits import FINE_GRID_SIDE
+
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+FIT_SIDE = 16
+"""The rows and columns of the means by which the place of a part is found."""
+DETAIL_SIDE = 24
+"""The rows and columns of the means whose details are compared."""
+BLOCKS = 4
+"""The rows and columns of blocks whose details are compared one by one."""
+MAX_STEPS = 5
+"""The largest number of corrections of a place. More of them change it by less than a cell."""
+MAX_STEP = 0.08
+"""The largest correction of a place in one step, as a share of the side of the part."""
+MIN_START = 0.4
+"""The smallest correlation of the first place that is corrected."""
+MIN_LENGTH = 0.15
+"""The smallest side of a part: about 10 cells of a fine grid."""
+SURROUNDINGS = 2
+"""The distance in means up to which a detail is compared with its surroundings."""
+MIN_DETAILS = 0.8
+"""The smallest correlation of the details of a part. Two landscapes with a sky above hills have
+equal grids, but correlations of details from .1 to .7."""
+MIN_BLOCKS = 0.9
+"""The smallest mean correlation of the blocks."""
+PLAIN_DETAILS, PLAIN_BLOCKS, PLAIN_TEXTURED = 0.95, 0.97, 8
+"""The same limits, and the smallest number of blocks with content, for images with few tones."""
+SIMILAR_BLOCKS = 0.75
+"""The smallest mean correlation of the blocks of images with equal grids. Copies with a watermark
+have correlations from 0.72, and nearly all from 0.85; different pages of one layout up to 0.70."""
+GOOD_BLOCK, MIN_GOOD = 0.8, 0.75
+"""The smallest correlation of a block that agrees, and the smallest share of such blocks."""
+MIN_TEXTURE, MIN_TEXTURED = 3.0, 5
+"""The smallest standard deviation of a block with content, in levels from 0 to 255, and the
+smallest number of such blocks. An image with fewer of them shows too little to be compared."""
+MAX_WEIGHT = 20.0
+"""The largest weight of a block, in levels: a hard edge weighs no more than a texture."""
+MAX_DISTORTION = 0.1
+"""The largest natural logarithm of the quotient of the aspect ratios of the image and the part."""
+FLAT_RANGE = 16
+"""The largest range of luma in a row or column of a frame, in levels: the noise of JPEG."""
+MAX_CONTENT = 0.92
+"""The largest area of the content of an image that is framed."""
+BATCH = 256
+"""The number of pairs that are compared at once. Their sums use 10 MB."""
+
+
+class Match(NamedTuple):
+    """How well images agree with windows of other images, for each pair.
+
+    `windows`: float64 [p, 4]. `details`, `blocks`: the correlations, float32 [p]. `good`: the share
+    of the blocks that agree, float32 [p]. `textured`: the number of blocks with content, int64 [p].
+    """
+
+    windows: NDArray[np.float64]
+    details: Floats
+    blocks: Floats
+    good: Floats
+    textured: Ints
+
+
+def are_parts(
+    wholes: NDArray[np.uint8],
+    others: NDArray[np.uint8],
+    quotients: NDArray[np.float64],
+    starts: NDArray[np.float64],
+    plain: Bools,
+) -> Bools:
+    """Return whether each whole image agrees with a window near `starts` of the other image.
+
+    `wholes`, `others`: the fine grids, uint8 [p, 64, 64]. `quotients`: the aspect ratio of the
+    other image / that of the whole one, float64 [p]. `starts`: the first windows, float64 [p, 4].
+    `plain`: whether the whole image has few tones, bool [p].
+    """
+    found = np.zeros(len(wholes), np.bool_)
+    for first in range(0, len(wholes), BATCH):
+        part = slice(first, first + BATCH)
+        whole, other = _sums(wholes[part]), _sums(others[part])
+        windows, fit = _placed(whole, other, starts[part])
+        kept = np.flatnonzero(fit >= MIN_START)
+        if len(kept):
+            match = compared(wholes[part][kept], other[kept], windows[kept])
+            found[first + kept] = _is_equal(match, quotients[part][kept], plain[part][kept])
+    return found
+
+
+def are_different(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> Bools:
+    """Return whether images with equal grids have other details, bool [p].
+
+    `first`, `second`: the fine grids, uint8 [p, 64, 64]. Images with few details are not different.
+    """
+    everything = np.tile([0.0, 0.0, 1.0, 1.0], (len(first), 1))
+    match = compared(first, _sums(second), everything)
+    return np.asarray((match.blocks < SIMILAR_BLOCKS) & (match.textured >= MIN_TEXTURED))
+
+
+def contents(fine: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Return the window of each fine grid [n, 64, 64] without its frame or bars, float64 [n, 4].
+
+    It is the largest run of rows, and then of columns, that are not of one tone.
+    """
+    count = len(fine)
+    rows = np.ones((count, FINE_GRID_SIDE), np.bool_)
+    columns = rows.copy()
+    for _ in range(2):
+        rows = _longest(_range(fine, columns) > FLAT_RANGE)
+        columns = _longest(_range(fine.transpose(0, 2, 1), rows) > FLAT_RANGE)
+    windows = np.empty((count, 4))
+    for at, used in ((0, columns), (1, rows)):
+        windows[:, at] = used.argmax(axis=1) / FINE_GRID_SIDE
+        windows[:, at + 2] = used.sum(axis=1) / FINE_GRID_SIDE
+    return windows
+
+
+def compared(whole: NDArray[np.uint8], other: Floats, windows: NDArray[np.float64]) -> Match:
+    """Compare the details of images with those of windows of other images.
+
+    `whole`: uint8 [p, 64, 64]. `other`: sums, float32 [p, 65, 65].
+    """
+    pictures = _as_coarse(whole, windows), _means(other, windows, DETAIL_SIDE)
+    first, second = (_unit(_details(picture)) for picture in pictures)
+    details = np.einsum("pk,pk->p", first, second)
+    one, two = (_in_blocks(picture) for picture in pictures)
+    lengths = np.linalg.norm(one, axis=2), np.linalg.norm(two, axis=2)
+    correlation = np.einsum("pbk,pbk->pb", one, two) / np.maximum(lengths[0] * lengths[1], 1e-3)
+    deviation = np.maximum(*lengths) / (DETAIL_SIDE // BLOCKS)
+    textured = deviation >= MIN_TEXTURE
+    number = textured.sum(axis=1)
+    good = (textured & (correlation >= GOOD_BLOCK)).sum(axis=1) / np.maximum(number, 1)
+    weight = np.minimum(deviation, MAX_WEIGHT)
+    mean = (correlation * weight).sum(axis=1) / np.maximum(weight.sum(axis=1), 1e-3)
+    return Match(windows, details, mean, good.astype(np.float32), number)
+
+
+def _is_equal(match: Match, quotients: NDArray[np.float64], plain: Bools) -> Bools:
+    sides = match.windows[:, 2] / match.windows[:, 3]
+    return np.asarray(
+        (match.details >= np.where(plain, PLAIN_DETAILS, MIN_DETAILS))
+        & (match.blocks >= np.where(plain, PLAIN_BLOCKS, MIN_BLOCKS))
+        & (match.good >= MIN_GOOD)
+        & (match.textured >= np.where(plain, PLAIN_TEXTURED, MIN_TEXTURED))
+        & (np.abs(np.log(quotients * sides)) <= MAX_DISTORTION)
+    )
+
+
+def _placed(
+    whole: Floats, other: Floats, starts: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], Floats]:
+    """Return the windows near `starts` that fit best, and their correlations.
+
+    Each step solves for the shift and the scale at which the difference is smallest (Lucas and
+    Kanade).
+    """
+    everything = np.tile([0.0, 0.0, 1.0, 1.0], (len(whole), 1))
+    wanted = _unit(_means(whole, everything, FIT_SIDE))
+    middle = ((np.arange(FIT_SIDE) + 0.5) / FIT_SIDE - 0.5).astype(np.float32)
+    best, fit = starts.copy(), np.full(len(starts), -1, np.float32)
+    windows = _inside(starts)
+    rows = np.arange(len(starts))
+    for step in range(MAX_STEPS + 1):
+        means = _means(other[rows], windows, FIT_SIDE)
+        unit = _unit(means)
+        correlation = np.einsum("pk,pk->p", wanted[rows], unit)
+        better = correlation > fit[rows]
+        gain = correlation - fit[rows]
+        best[rows[better]], fit[rows[better]] = windows[better], correlation[better]
+        # A place that no longer improves is found, and a first place that is wrong stays wrong.
+        goes_on = (gain >= 0.002) & (correlation >= MIN_START)
+        if step == MAX_STEPS or not goes_on.any():
+            break
+        rows, windows, means, unit = (values[goes_on] for values in (rows, windows, means, unit))
+        down, right = np.gradient(means, axis=(1, 2))
+        slopes = np.stack(
+            [right, down, right * middle, down * middle[:, None]], axis=1
+        ).reshape(len(rows), 4, -1) * FIT_SIDE  # fmt: skip
+        slopes -= slopes.mean(axis=2, keepdims=True)
+        centred = (means - means.mean(axis=(1, 2), keepdims=True)).reshape(len(rows), -1)
+        slopes /= np.maximum(np.linalg.norm(centred, axis=1), 1e-3)[:, None, None]
+        slopes -= np.einsum("pik,pk->pi", slopes, unit)[:, :, None] * unit[:, None, :]
+        squared = np.einsum("pik,pjk->pij", slopes, slopes)
+        damping = np.einsum("pii->p", squared)[:, None, None] * 2.5e-3 + 1e-6
+        squared += damping * np.eye(4, dtype=np.float32)
+        wrong = np.einsum("pik,pk->pi", slopes, wanted[rows] - unit)
+        moves = np.clip(np.linalg.solve(squared, wrong[..., None])[..., 0], -MAX_STEP, MAX_STEP)
+        windows = _moved(windows, moves)
+    return best, fit
+
+
+def _moved(windows: NDArray[np.float64], moves: Floats) -> NDArray[np.float64]:
+    """Return windows that are shifted by moves[:, :2] and enlarged by moves[:, 2:]."""
+    sides = windows[:, 2:] * (1 + moves[:, 2:])
+    corner = windows[:, :2] + windows[:, 2:] / 2 + windows[:, 2:] * moves[:, :2] - sides / 2
+    return _inside(np.concatenate([corner, sides], axis=1))
+
+
+def _inside(windows: NDArray[np.float64]) -> NDArray[np.float64]:
+    sides = np.clip(windows[:, 2:], MIN_LENGTH, 1.0)
+    return np.concatenate([np.clip(windows[:, :2], 0, 1 - sides), sides], axis=1)
+
+
+def _sums(fine: NDArray[np.uint8]) -> Floats:
+    """Return the sums of all cells above and left of each corner, float32 [p, 65, 65]."""
+    sums = np.zeros((len(fine), FINE_GRID_SIDE + 1, FINE_GRID_SIDE + 1), np.float32)
+    sums[:, 1:, 1:] = fine.cumsum(axis=1, dtype=np.float32).cumsum(axis=2)
+    return sums
+
+
+def _means(sums: Floats, windows: NDArray[np.float64], side: int) -> Floats:
+    """Return the means of side × side parts of windows, float32 [p, side, side]."""
+    pairs = np.arange(len(sums))[:, None]
+    steps = np.arange(side + 1) / side
+    across, down = (
+        (windows[:, axis, None] + windows[:, axis + 2, None] * steps) * FINE_GRID_SIDE
+        for axis in (0, 1)
+    )
+    row = np.minimum(down.astype(np.int64), FINE_GRID_SIDE - 1)
+    share = (down - row).astype(np.float32)[:, :, None]
+    rows = sums[pairs, row] * (1 - share) + sums[pairs, row + 1] * share
+    column = np.minimum(across.astype(np.int64), FINE_GRID_SIDE - 1)
+    share = (across - column).astype(np.float32)[:, :, None]
+    rows = rows.transpose(0, 2, 1)
+    corners = rows[pairs, column] * (1 - share) + rows[pairs, column + 1] * share
+    parts = np.diff(np.diff(corners, axis=1), axis=2).transpose(0, 2, 1)
+    area = windows[:, 2] * windows[:, 3] * (FINE_GRID_SIDE / side) ** 2
+    means: Floats = (parts / np.maximum(area, 1e-3)[:, None, None]).astype(np.float32)
+    return means
+
+
+def _as_coarse(fine: NDArray[np.uint8], windows: NDArray[np.float64]) -> Floats:
+    """Return the means of images [p, 64, 64] as if they were shown in windows of fine grids.
+
+    The cells of the other grid are large in a small window, and contain no finer details.
+    """
+    down, right = (_weights(windows[:, axis], windows[:, axis + 2]) for axis in (1, 0))
+    means: Floats = np.matmul(np.matmul(down, fine.astype(np.float32)), right.transpose(0, 2, 1))
+    return means
+
+
+def _weights(start: NDArray[np.float64], length: NDArray[np.float64]) -> Floats:
+    """Return the weights of the cells of an image in the means of a window, [p, side, 64].
+
+    A mean is made of cells of the other grid, and each of them of cells of the image.
+    """
+    cells = np.arange(FINE_GRID_SIDE + 1) / FINE_GRID_SIDE
+    steps = np.arange(DETAIL_SIDE + 1) / DETAIL_SIDE
+    edges = (cells - start[:, None]) / length[:, None]
+    means = _overlaps(np.broadcast_to(steps, (len(start), len(steps))), edges)
+    shown = _overlaps(np.clip(edges, 0, 1), np.broadcast_to(cells, edges.shape))
+    weights: Floats = np.matmul(means, shown)
+    return weights
+
+
+def _overlaps(outer: NDArray[np.float64], inner: NDArray[np.float64]) -> Floats:
+    """Return how much of each part of `outer` is in each part of `inner`, float32 [p, m, n]."""
+    last = np.minimum(outer[:, 1:, None], inner[:, None, 1:])
+    overlap = np.maximum(last - np.maximum(outer[:, :-1, None], inner[:, None, :-1]), 0)
+    total = np.maximum(overlap.sum(axis=2, keepdims=True), 1e-9)
+    return np.asarray(overlap / total, np.float32)
+
+
+def _unit(pictures: Floats) -> Floats:
+    """Return pictures centred and of unit length, float32 [p, side²]."""
+    rows: Floats = pictures.reshape(len(pictures), -1)
+    rows = rows - rows.mean(axis=1, keepdims=True)
+    rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-3)
+    return rows
+
+
+def _details(pictures: Floats) -> Floats:
+    """Return the differences of means from the mean of their surroundings, [p, side, side]."""
+    width, near = 2 * SURROUNDINGS + 1, SURROUNDINGS
+    padded = np.pad(pictures, ((0, 0), (near + 1, near), (near + 1, near)), mode="edge")
+    padded[:, 0], padded[:, :, 0] = 0, 0
+    sums = padded.cumsum(axis=1).cumsum(axis=2)
+    around = (
+        sums[:, width:, width:] - sums[:, :-width, width:]
+        - sums[:, width:, :-width] + sums[:, :-width, :-width]
+    )  # fmt: skip
+    details: Floats = pictures - around / np.float32(width**2)
+    return details
+
+
+def _in_blocks(pictures: Floats) -> Floats:
+    """Return the centred blocks of pictures, float32 [p, BLOCKS², means of a block]."""
+    side = DETAIL_SIDE // BLOCKS
+    cut = pictures.reshape(-1, BLOCKS, side, BLOCKS, side).transpose(0, 1, 3, 2, 4)
+    blocks = cut.reshape(len(pictures), BLOCKS**2, side * side)
+    return np.asarray(blocks - blocks.mean(axis=2, keepdims=True))
+
+
+def _range(fine: NDArray[np.uint8], used: Bools) -> NDArray[np.int64]:
+    """Return the range of luma in each row, in the columns that are used, int64 [n, 64]."""
+    high = np.where(used[:, None, :], fine, 0).max(axis=2).astype(np.int64)
+    low = np.where(used[:, None, :], fine, 255).min(axis=2)
+    return np.asarray(high - low)
+
+
+def _longest(used: Bools) -> Bools:
+    """Return only the longest run of each row. A row without any stays as a whole: all True."""
+    length = np.zeros(len(used), np.int64)
+    run, stop, longest = length.copy(), length.copy(), length.copy()
+    for at in range(used.shape[1]):
+        run = np.where(used[:, at], run + 1, 0)
+        longer = run > longest
+        longest[longer], stop[longer] = run[longer], at + 1
+    cells = np.arange(used.shape[1])
+    kept = (cells >= (stop - longest)[:, None]) & (cells < stop[:, None])
+    kept[longest == 0] = True
+    return np.asarray(kept)
