@@ -5,6 +5,7 @@ allows one handle in each process. A child process must not inherit a handle by 
 processes must be started by spawn.
 """
 
+import contextlib
 import os
 import shutil
 import struct
@@ -80,10 +81,15 @@ class Store:
         try:
             with _translated():
                 self.environment.reader_check()
-                # Open all tables now, before any transaction begins. A read transaction cannot use
-                # a table that is opened later.
-                for name in TABLES:
-                    self.handles[name] = self._open_table(name.encode(), create=not readonly)
+                # Open all tables now, before any other transaction begins. A read transaction
+                # cannot use a table that is opened later.
+                if readonly:
+                    self._open_tables(None)
+                else:
+                    # One transaction creates all tables, so that a new store waits for the disk
+                    # once, not for each table.
+                    with self.environment.begin(write=True) as raw:
+                        self._open_tables(raw)
             if not readonly:
                 migrations.migrate(self.commit)
             with self.read() as txn:
@@ -95,11 +101,13 @@ class Store:
             self.close()
             raise
 
-    def _open_table(self, name: bytes, *, create: bool) -> "_Database | None":
-        try:
-            return self.environment.open_db(name, create=create)
-        except lmdb.NotFoundError:
-            return None
+    def _open_tables(self, raw: "lmdb.Transaction[bytes] | None") -> None:
+        """Open all tables. Create those that do not exist if `raw` is a write transaction."""
+        for name in TABLES:
+            self.handles[name] = None
+            with contextlib.suppress(lmdb.NotFoundError):
+                table = self.environment.open_db(name.encode(), txn=raw, create=raw is not None)
+                self.handles[name] = table
 
     @property
     def file(self) -> Path:
