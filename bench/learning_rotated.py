@@ -17,7 +17,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +29,10 @@ from learning_tastes import MIXED, Taste, draws_of, libraries, tastes_of
 from imgscore.heads.arrays import Floats
 from imgscore.heads.base import Examples, Fitted
 from imgscore.heads.features import Features
-from imgscore.heads.graph import graph_kernel
+from imgscore.heads.graph import GraphMean, graph_kernel
 from imgscore.heads.kernel import KernelRecipe
 from imgscore.heads.kernel_solver import Inputs
+from imgscore.heads.library_mean import LibraryMean
 from imgscore.heads.measures import Ranking, quality
 from imgscore.heads.mlp import MlpRecipe
 from imgscore.heads.trait_curves import TraitScale
@@ -68,12 +69,18 @@ class Library:
     graph: Floats
     scale: TraitScale
 
+    @cached_property
+    def mean(self) -> Floats:
+        """The mean of the graph kernel between each image and all images, [n]."""
+        return np.asarray(self.graph.mean(axis=1))
+
     def fit(
         self, rows: np.ndarray, labels: np.ndarray, settings: Mapping[str, Any] | None = None
     ) -> Fitted:
         """Train the shipped head on labelled rows, with all images as nodes of the graph."""
         examples: Examples = replace(self.corpus.examples(rows, labels), features=self.features)
-        order = np.concatenate([rows, np.setdiff1d(np.arange(len(self.rows)), rows)])
+        others = np.random.default_rng(0).permutation(len(self.rows))
+        order = np.concatenate([rows, others[~np.isin(others, rows)]])
         inputs = Inputs(
             self.features,
             self.rows[rows],
@@ -81,6 +88,11 @@ class Library:
             self.graph[np.ix_(order, rows)],
             self.scale,
             self.scale(self.corpus.extras[rows], len(rows)),
+            mean=LibraryMean.of(
+                GraphMean(self.mean[order], float(self.mean.mean())),
+                self.corpus.extras[order[len(rows) :]],
+                self.scale,
+            ),
         )
         return KernelRecipe().fit_inputs(examples, inputs, None, settings)
 

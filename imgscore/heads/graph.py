@@ -139,6 +139,16 @@ class Graph(NamedTuple):
         return cls(neighbour.astype(np.int32), weight, density, variance)
 
 
+class GraphMean(NamedTuple):
+    """The mean of all N nodes of a graph, as another node with the graph kernel.
+
+    `column`: float32 [N], the kernel between each node and the mean. `variance`: that of the mean.
+    """
+
+    column: Floats
+    variance: float
+
+
 def graph_kernel(nodes: Floats, columns: int) -> Floats:
     """Return the first `columns` columns of the graph kernel of `nodes`, as float32 [N, columns].
 
@@ -155,8 +165,12 @@ def graph_kernel(nodes: Floats, columns: int) -> Floats:
     return _scaled(_by_iteration(links, numbers), _estimate_variance(links), numbers)
 
 
-def kernel_columns(graph: Graph, nodes: Floats, more: Floats, columns: Ints) -> Floats:
+def kernel_columns(
+    graph: Graph, nodes: Floats, more: Floats, columns: Ints
+) -> tuple[Floats, GraphMean]:
     """Return columns of the graph kernel of `nodes` and of `more` nodes, float32 [m + p, columns].
+
+    The second result is the mean of all nodes.
 
     `nodes`: unit rows float32 [m, r], the nodes of `graph`. `more`: unit rows float32 [p, r]. Each
     of them is joined to its neighbours among all nodes. The neighbours and the variances of the
@@ -177,12 +191,37 @@ def kernel_columns(graph: Graph, nodes: Floats, more: Floats, columns: Ints) -> 
     row, end, weight = np.concatenate(rows), np.concatenate(ends), np.concatenate(weights)
     links = _of_edges(len(variance), row, end, weight)
     if len(columns) <= DENSE_RATIO * len(variance):
-        return _scaled(_by_iteration(links, columns), variance, columns)
+        share = _shares(variance)
+        kernel, mean = _by_iteration(links, columns), _solve_blocks(links, share.copy())
+        variance = _exact_variance(kernel, variance, columns)
+        return _scaled(kernel, variance, columns), _mean(mean, share, variance)
     chosen, place = np.unique(columns, return_inverse=True)
     order = np.concatenate([chosen, np.setdiff1d(np.arange(len(variance)), chosen)])
     kernel, variance = _by_elimination(links, len(chosen), order)
     kernel = _scaled(kernel, variance, np.arange(len(chosen)))
-    return np.asarray(kernel[np.argsort(order)][:, place])
+    own = np.argsort(order)
+    variance = variance[own]
+    share = _shares(variance)
+    mean = np.linalg.solve(links.dense(), share)
+    return np.asarray(kernel[own][:, place]), _mean(mean, share, variance)
+
+
+def _shares(variance: Floats) -> Floats:
+    """Return [N, 1]: the shares of the values of N nodes in the mean of their scaled values."""
+    return np.asarray(1 / (len(variance) * np.sqrt(np.maximum(variance, 1)))[:, None], np.float32)
+
+
+def _mean(solution: Floats, share: Floats, variance: Floats) -> GraphMean:
+    """Return the GraphMean from (1 - DAMPING · S)⁻¹ · share."""
+    column = solution[:, 0] / np.sqrt(np.maximum(variance, 1))
+    return GraphMean(np.asarray(column, np.float32), float(share[:, 0] @ solution[:, 0]))
+
+
+def _exact_variance(kernel: Floats, variance: Floats, columns: Ints) -> Floats:
+    """Return the variances with the exact ones of `columns`, which are in their kernel."""
+    variance = variance.copy()
+    variance[columns] = kernel[columns, np.arange(len(columns))]
+    return variance
 
 
 def _scaled(kernel: Floats, variance: Floats, columns: Ints) -> Floats:
@@ -190,8 +229,7 @@ def _scaled(kernel: Floats, variance: Floats, columns: Ints) -> Floats:
 
     `columns`: the numbers of the columns, whose exact variances are in the kernel.
     """
-    variance = variance.copy()
-    variance[columns] = kernel[columns, np.arange(len(columns))]
+    variance = _exact_variance(kernel, variance, columns)
     # Each exact variance is a sum of 1 and terms that are not negative. An estimate below 1 is
     # therefore replaced by 1.
     deviation = np.sqrt(np.maximum(variance, 1))

@@ -19,9 +19,17 @@ from imgscore.heads.base import Examples
 from imgscore.heads.features import Features
 from imgscore.heads.held_out import loss_of
 from imgscore.heads.library import library_features
+from imgscore.heads.library_mean import MEAN_TARGET, MEAN_WEIGHT, LibraryMean, with_mean
 from imgscore.heads.library_nodes import LibraryNodes
 from imgscore.heads.preferences import Answers, sites_of
-from imgscore.heads.trait_curves import TraitCurves, TraitScale, curves_of, trait_kernel
+from imgscore.heads.trait_choice import MAX_LABELS, probable_traits, single_kernel
+from imgscore.heads.trait_curves import (
+    TraitCurves,
+    TraitScale,
+    curves_of,
+    knot_weights,
+    trait_kernel,
+)
 
 GAMMA = 1.0
 """The factor gamma in the similarity exp(-gamma · |x - y|²) of two feature vectors. Values of 0.5
@@ -92,14 +100,17 @@ class Solution(NamedTuple):
 class Process(NamedTuple):
     """The solution of one Gaussian process.
 
-    `shares`: the shares of the similarity, of the graph and of the traits in the kernel.
-    `loss`: the total held-out log loss, in nats.
-    `weights`: [n, 1 + folds], the weights of the labelled and of the compared images. Column 0 was
-    trained on all answers, and column 1 + i was trained without fold i.
-    `held_out`: the held-out outputs [n] of these images.
+    `shares`: the shares of the similarity and of the graph in the kernel.
+    `trait_shares`: [k], the share of each trait in the kernel.
+    `loss`: the total held-out log loss, in nats, minus the logarithm of the prior of its traits.
+    `weights`: [n, 1 + folds], the weights of the labelled and of the compared images, and of the
+    library's mean if it is used. Column 0 was trained on all answers, and column 1 + i was trained
+    without fold i.
+    `held_out`: the held-out outputs [n] of the images, without the library's mean.
     """
 
-    shares: tuple[float, float, float]
+    shares: tuple[float, float]
+    trait_shares: Matrix
     loss: float
     weights: Matrix
     held_out: Matrix
@@ -118,6 +129,7 @@ class Inputs:
     `traits`: float32 [n, k], the ranks of these images, or None.
     `are_few`: whether the answers are few enough for `solve_exactly`. Otherwise, the nodes are the
     landmarks of nystrom.py.
+    `mean`: the mean of the library, or None if the library is too small.
     """
 
     features: Features
@@ -127,6 +139,7 @@ class Inputs:
     scale: TraitScale | None = None
     traits: Floats | None = None
     are_few: bool = True
+    mean: LibraryMean | None = None
 
     @classmethod
     def of(cls, examples: Examples, with_graph: bool) -> Inputs:
@@ -141,15 +154,24 @@ class Inputs:
             return cls(
                 features, rows, rows[landmarks].astype(np.float16), None, scale, traits, False
             )
-        joined = None
-        if with_graph:
-            size = next(nodes for labels, nodes in GRAPH_NODES if answers <= labels)
-            library = examples.library or LibraryNodes.of(
-                features, examples.background, examples.background_extras
-            )
-            joined = library.join(rows, size)
-        nodes, graph = joined or (rows.astype(np.float16), None)
-        return cls(features, rows, nodes, graph, scale, traits)
+        if not with_graph:
+            return cls(features, rows, rows.astype(np.float16), None, scale, traits)
+        size = next(nodes for labels, nodes in GRAPH_NODES if answers <= labels)
+        library = examples.library or LibraryNodes.of(
+            features, examples.background, examples.background_extras
+        )
+        joined = library.join(rows, size)
+        if joined is None:
+            return cls(features, rows, rows.astype(np.float16), None, scale, traits)
+        return cls(
+            features,
+            rows,
+            joined.nodes,
+            joined.kernel,
+            scale,
+            traits,
+            mean=LibraryMean.of(joined.mean, joined.traits, scale),
+        )
 
 
 def _scale_of(examples: Examples) -> TraitScale | None:
@@ -162,6 +184,37 @@ def _scale_of(examples: Examples) -> TraitScale | None:
     return TraitScale.of(examples.extras if library is None or not len(library) else library)
 
 
+class _Kernels(NamedTuple):
+    """The kernels [n, n] of the labelled and compared images, and of the library's mean.
+
+    `knots`: [k, n, KNOTS], the knot weights of the traits (see trait_curves.py), or None.
+    """
+
+    similarity: Matrix
+    graph: Matrix | None
+    knots: Matrix | None
+
+    @classmethod
+    def of(cls, inputs: Inputs, mean: LibraryMean | None, gamma: float) -> _Kernels:
+        count = len(inputs.rows)
+        similarity = rbf(inputs.rows @ inputs.rows.T, gamma).astype(np.float64)
+        graph = None if inputs.far is None else inputs.far[:count].astype(np.float64)
+        knots = None if inputs.traits is None else knot_weights(inputs.traits)
+        if mean is None:
+            return cls(similarity, graph, knots)
+        sample = inputs.nodes[count : count + mean.count].astype(np.float32)
+        column = rbf(inputs.rows @ sample.T, gamma).mean(axis=1, dtype=np.float64)
+        variance = float(rbf(sample @ sample.T, gamma).mean(dtype=np.float64))
+        similarity = with_mean(similarity, column, variance)
+        if graph is not None:
+            column = mean.graph.column[:count].astype(np.float64)
+            graph = with_mean(graph, column, mean.graph.variance)
+        if knots is not None and mean.ranks is not None:
+            average = knot_weights(mean.ranks).mean(axis=1, keepdims=True)
+            knots = np.concatenate([knots, average], axis=1)
+        return cls(similarity, graph, knots)
+
+
 def solve_exactly(
     inputs: Inputs, answers: Answers, folds: Ints, settings: Mapping[str, Any]
 ) -> Solution:
@@ -169,6 +222,7 @@ def solve_exactly(
 
     Let A be the covariance of the answers in a process, and y the targets: 2 g - 1 for a label of
     grade g, which is ±1 for keep and trash. For a comparison, preferences.py computes the target.
+    If there are only labels, the library's mean is another answer, which belongs to no fold.
     The weights of the process are w = A⁻¹y.
     Without fold F, the weights are w - A⁻¹[:, F] (A⁻¹[F, F])⁻¹ w[F].
     The held-out outputs of fold F are y[F] - (A⁻¹[F, F])⁻¹ w[F].
@@ -177,31 +231,31 @@ def solve_exactly(
     of its images, and its target is computed once, from the answers of all folds.
     """
     count, fold_count = len(folds), int(folds.max()) + 1
+    mean = None if len(answers.comparisons) else inputs.mean
+    size = answers.count + (mean is not None)
     noise_factor = 1 / balanced_weights(answers.grades)
     pair_scale = settings.get("pair_scale", PAIR_SCALE)
-    similarity = rbf(inputs.rows @ inputs.rows.T, settings["gamma"]).astype(np.float64)
-    graph = None if inputs.far is None else inputs.far[:count].astype(np.float64)
-    curves = None if inputs.traits is None else trait_kernel(inputs.traits, inputs.traits)
-    graph_weights = [0.0] if graph is None else settings["reaches"]
-    trait_weights = [0.0] if curves is None else settings["curves"]
+    kernels = _Kernels.of(inputs, mean, settings["gamma"])
+    mixtures = _trait_mixtures(kernels, answers, noise_factor, settings)
+    graph_weights = [0.0] if kernels.graph is None else settings["reaches"]
     processes: list[Process] = []
-    for graph_weight, trait_weight, noise in product(
-        graph_weights, trait_weights, settings["noises"]
-    ):
-        total = 1 + graph_weight + trait_weight
-        shares = 1 / total, graph_weight / total, trait_weight / total
-        kernel = shares[0] * similarity
-        if graph is not None and graph_weight > 0:
-            kernel += shares[1] * graph
-        if curves is not None and trait_weight > 0:
-            kernel += shares[2] * curves
+    for graph_weight, mixture, noise in product(graph_weights, mixtures, settings["noises"]):
+        total = 1 + graph_weight + mixture.weights.sum()
+        kernel = kernels.similarity / total
+        if kernels.graph is not None and graph_weight > 0:
+            kernel += graph_weight / total * kernels.graph
+        if mixture.kernel is not None:
+            kernel += mixture.kernel / total
         kernel += CONSTANT_VARIANCE
         covariance = answers.covariance(kernel)
         label_noise = np.maximum(noise * noise_factor, MIN_NOISE)
-        target, variance = sites_of(answers, covariance, label_noise, pair_scale * noise**0.5)
+        if len(answers.comparisons):
+            target, variance = sites_of(answers, covariance, label_noise, pair_scale * noise**0.5)
+        else:
+            target, variance = _targets(answers, label_noise, noise, size)
         root = inverse_of_lower(np.linalg.cholesky(covariance + np.diag(variance)))
         weights = root.T @ (root @ target)
-        excesses = np.zeros((answers.count, fold_count))
+        excesses = np.zeros((size, fold_count))
         outputs = np.empty(count)
         for fold in range(fold_count):
             held = answers.touching(folds == fold)
@@ -214,16 +268,73 @@ def solve_exactly(
         fold_weights = answers.image_weights(fold_weights, count)
         if len(answers.comparisons):
             outputs = (kernel @ fold_weights)[np.arange(count), 1 + folds]
-        processes.append(Process(shares, loss_of(outputs, answers), fold_weights, outputs))
-    return _average(inputs, processes, answers.count)
+        shares = 1 / total, graph_weight / total
+        loss = loss_of(outputs, answers) - mixture.log_prior
+        processes.append(Process(shares, mixture.weights / total, loss, fold_weights, outputs))
+    return _average(inputs, kernels, processes, answers.count)
 
 
-def _average(inputs: Inputs, processes: list[Process], answers: int) -> Solution:
+def _targets(
+    answers: Answers, label_noise: Matrix, noise: float, size: int
+) -> tuple[Matrix, Matrix]:
+    """Return the targets [size] and their noise variances for labels and the library's mean."""
+    target, variance = np.full(size, MEAN_TARGET), np.full(size, noise / MEAN_WEIGHT)
+    target[: answers.count], variance[: answers.count] = 2 * answers.grades - 1, label_noise
+    return target, variance
+
+
+class _TraitMixture(NamedTuple):
+    """A trait kernel. `weights`: [k], the weight of each trait. The similarity has the weight 1.
+
+    `kernel`: [n, n], the sum of the kernels times their weights, or None if all weights are 0.
+    `log_prior`: the logarithm of the prior weight of its processes.
+    """
+
+    weights: Matrix
+    kernel: Matrix | None
+    log_prior: float = 0.0
+
+
+def _trait_mixtures(
+    kernels: _Kernels, answers: Answers, noise_factor: Matrix, settings: Mapping[str, Any]
+) -> list[_TraitMixture]:
+    """Return the trait kernels of all processes.
+
+    Each trait weight of the settings makes an additive kernel. If there are few labels and no
+    comparisons, single traits are tried, too. All of them together have the prior weight of an
+    additive kernel.
+    """
+    if kernels.knots is None:
+        return [_TraitMixture(np.zeros(0), None)]
+    count = len(kernels.knots)
+    mixtures = []
+    for weight in settings["curves"]:
+        if weight <= 0:
+            mixtures.append(_TraitMixture(np.zeros(count), None))
+            continue
+        additive = weight * trait_kernel(kernels.knots, kernels.knots)
+        mixtures.append(_TraitMixture(np.full(count, weight / count), additive))
+        if len(answers.comparisons) or answers.count > MAX_LABELS:
+            continue
+        noise = max(settings["noises"])
+        label_noise = np.maximum(noise * noise_factor, MIN_NOISE)
+        target, variance = _targets(answers, label_noise, noise, len(kernels.similarity))
+        scale = (weight / (1 + weight)) ** 0.5
+        base = kernels.similarity / (1 + weight) + CONSTANT_VARIANCE
+        for trait in probable_traits(base, scale * kernels.knots, target, variance):
+            kernel = weight * single_kernel(kernels.knots[trait])
+            alone = weight * np.eye(count)[trait]
+            mixtures.append(_TraitMixture(alone, kernel, -float(np.log(count))))
+    return mixtures
+
+
+def _average(inputs: Inputs, kernels: _Kernels, processes: list[Process], answers: int) -> Solution:
     """Return the average of the processes, weighted by e^-loss · prior.
 
     This method is pseudo-Bayesian model averaging. `answers`: the number of labels and comparisons.
     """
     shares = np.array([process.shares for process in processes])
+    trait_shares = np.array([process.trait_shares for process in processes])
     losses = np.array([process.loss for process in processes])
     # Rounded, because the weight is the ratio of two rounded shares.
     rank = np.unique((shares[:, 1] / shares[:, 0]).round(6), return_inverse=True)[1]
@@ -231,13 +342,20 @@ def _average(inputs: Inputs, processes: list[Process], answers: int) -> Solution
     trust = np.exp(log_trust - log_trust.max())
     trust /= trust.sum()
     weights = np.stack([process.weights for process in processes])
-    near, linked, curved = np.einsum("t,tk,tij->kij", trust, shares, weights)
+    near, linked = np.einsum("t,tk,tij->kij", trust, shares, weights)
     outputs = trust @ np.stack([process.held_out for process in processes])
-    far = None if inputs.far is None else inputs.far @ linked.astype(np.float32)
+    count = len(inputs.rows)
+    far = None if inputs.far is None else inputs.far @ linked[:count].astype(np.float32)
+    if inputs.mean is not None and len(near) > count:
+        if far is not None:
+            far += np.outer(inputs.mean.graph.column, linked[count]).astype(np.float32)
+        spread = np.repeat(near[count:] / inputs.mean.count, inputs.mean.count, axis=0)
+        near = np.concatenate([near[:count], spread])
     constant = CONSTANT_VARIANCE * np.einsum("t,tij->j", trust, weights)
     curves = None
-    if inputs.scale is not None and inputs.traits is not None and curved.any():
-        curves = TraitCurves(inputs.scale, curves_of(inputs.traits, curved))
+    if inputs.scale is not None and kernels.knots is not None and trait_shares.any():
+        curved = np.einsum("t,tk,tij->kij", trust, trait_shares, weights)
+        curves = TraitCurves(inputs.scale, curves_of(kernels.knots, curved))
     return Solution(near, far, constant, outputs, curves)
 
 

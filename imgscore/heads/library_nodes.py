@@ -7,13 +7,14 @@ trainings after each other, can share it (see `library_cache.py`).
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
 from imgscore.heads.arrays import Floats, Half, Ints
 from imgscore.heads.extras import NAMES
 from imgscore.heads.features import Features
-from imgscore.heads.graph import NEIGHBOURS, Graph, kernel_columns
+from imgscore.heads.graph import NEIGHBOURS, Graph, GraphMean, kernel_columns
 
 MAX_NODES = 7500
 """The largest number of images of the library that are nodes of a graph."""
@@ -22,6 +23,21 @@ MAX_PLAIN = 1000
 `similar.py`."""
 SAME_IMAGE_COSINE = 0.9999
 """The smallest cosine at which a node of the library is taken for the labelled image itself."""
+
+
+class Joined(NamedTuple):
+    """The nodes of n labelled images and of the library. A node that is labelled is not repeated.
+
+    `nodes`: float16 [N, r]. The labelled images are the first n nodes.
+    `kernel`: float32 [N, n], the graph kernel between all nodes and the labelled images.
+    `mean`: the mean of all nodes.
+    `traits`: float32 [N - n, k], the traits of the other nodes.
+    """
+
+    nodes: Half
+    kernel: Floats
+    mean: GraphMean
+    traits: Floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,15 +78,13 @@ class LibraryNodes:
             self.graphs[size] = Graph.of(self.rows[:size].astype(np.float32))
         return self.graphs[size]
 
-    def join(self, rows: Floats, size: int) -> tuple[Half, Floats] | None:
-        """Return the nodes [N, r] of labelled images and of the library, and the graph kernel.
+    def join(self, rows: Floats, size: int) -> Joined | None:
+        """Return the nodes of labelled images and of the library.
 
-        `rows`: unit rows float32 [n, r], the labelled images. They are the first n nodes. A node of
-        the library that is a labelled image is not repeated.
+        `rows`: unit rows float32 [n, r], the labelled images.
         `size`: the largest number of nodes of the library.
 
-        The kernel, float32 [N, n], is the one between all nodes and the labelled images. Returns
-        None if the library is too small for a graph.
+        Returns None if the library is too small for a graph.
         """
         graph = self.graph(size)
         if graph is None:
@@ -83,7 +97,9 @@ class LibraryNodes:
         place: Ints = cosine.argmax(axis=1)
         is_new = cosine[np.arange(len(rows)), place] < SAME_IMAGE_COSINE
         place[is_new] = len(nodes) + np.arange(np.count_nonzero(is_new))
-        kernel = kernel_columns(graph, nodes, rows[is_new], place)
+        kernel, mean = kernel_columns(graph, nodes, rows[is_new], place)
         rest = np.setdiff1d(np.arange(len(nodes)), place)
         order = np.concatenate([place, rest])
-        return np.concatenate([rows, nodes[rest]]).astype(np.float16), kernel[order]
+        joined = np.concatenate([rows, nodes[rest]]).astype(np.float16)
+        mean = mean._replace(column=mean.column[order])
+        return Joined(joined, kernel[order], mean, self.traits[rest])

@@ -121,22 +121,29 @@ class TraitCurves:
         return cls(TraitScale(values, ranks), curves)
 
 
-def trait_kernel(first: Floats, second: Floats) -> Matrix:
-    """Return the kernel [n, m] of the ranks float32 [n, k] and [m, k]."""
-    kernel = np.zeros((len(first), len(second)))
-    for left, right in zip(first.T, second.T, strict=True):
-        kernel += _hats(left) @ BETWEEN_KNOTS @ _hats(right).T
-    return np.asarray(kernel / max(first.shape[1], 1))
+def knot_weights(ranks: Floats) -> Matrix:
+    """Return [k, n, KNOTS], the weights of the knots for ranks float32 [n, k].
+
+    A kernel of one trait is `weights @ BETWEEN_KNOTS @ weights.T`.
+    """
+    return np.array([_hats(column) for column in ranks.T]).reshape(-1, len(ranks), KNOTS)
 
 
-def curves_of(ranks: Floats, weights: Matrix) -> Floats:
+def trait_kernel(first: Matrix, second: Matrix) -> Matrix:
+    """Return the additive kernel [n, m] of knot weights [k, n, KNOTS] and [k, m, KNOTS]."""
+    kernel = np.zeros((first.shape[1], second.shape[1]))
+    for left, right in zip(first, second, strict=True):
+        kernel += left @ BETWEEN_KNOTS @ right.T
+    return np.asarray(kernel / max(len(first), 1))
+
+
+def curves_of(knots: Matrix, weights: Matrix) -> Floats:
     """Return the curves float32 [k, KNOTS, c] of the functions Σ weight · kernel(image, ·).
 
-    `ranks`: float32 [n, k]. `weights`: [n, c], the weights of the n images in c functions.
+    `knots`: [k, n, KNOTS], the knot weights of n images. `weights`: [k, n, c], the weights of the
+    images in the kernel of each trait, for c functions.
     """
-    traits = max(ranks.shape[1], 1)
-    curves = [BETWEEN_KNOTS @ (_hats(column).T @ weights) / traits for column in ranks.T]
-    return np.array(curves, np.float32)
+    return np.array(BETWEEN_KNOTS @ (knots.transpose(0, 2, 1) @ weights), np.float32)
 
 
 def trait_rows(ranks: Floats) -> Floats:

@@ -48,7 +48,7 @@ def test_kernel_columns_equals_kernel_of_all_nodes(count, known):
     columns = np.array([known - 1, 3, count - 1, 3])
     exact = np.linalg.inv(graph._links(nodes).dense())
     library = graph.Graph.of(nodes[:known])._replace(variance=np.diag(exact)[:known])
-    kernel = graph.kernel_columns(library, nodes[:known], nodes[known:], columns)
+    kernel, _ = graph.kernel_columns(library, nodes[:known], nodes[known:], columns)
     size = np.sqrt(np.diag(exact))
     exact = exact[:, columns] / size[:, None] / size[columns]
     # The further nodes change the neighbours of no other node, so that some edges differ.
@@ -60,7 +60,20 @@ def test_kernel_columns_of_many_columns_equals_that_of_few():
     nodes = unit(np.random.default_rng(0).normal(size=(800, 8)).astype(np.float32))
     library = graph.Graph.of(nodes)
     many = np.random.default_rng(1).integers(0, 800, 90)
-    kernel = graph.kernel_columns(library, nodes, nodes[:0], many)
-    few = graph.kernel_columns(library, nodes, nodes[:0], many[:5])
+    kernel, _ = graph.kernel_columns(library, nodes, nodes[:0], many)
+    few, _ = graph.kernel_columns(library, nodes, nodes[:0], many[:5])
     # The variances of the other nodes are estimated for few columns.
     assert kernel[many[:5], :5] == pytest.approx(few[many[:5]], abs=0.02)
+
+
+@pytest.mark.parametrize("columns", [5, 200])
+def test_kernel_columns_mean_extends_the_kernel(columns):
+    """The kernel of all nodes and their mean has no negative eigenvalues."""
+    nodes = unit(np.random.default_rng(0).normal(size=(800, 8)).astype(np.float32))
+    library = graph.Graph.of(nodes)
+    kernel, mean = graph.kernel_columns(library, nodes, nodes[:0], np.arange(columns))
+    exact, _ = graph.kernel_columns(library, nodes, nodes[:0], np.arange(800))
+    assert mean.column[:columns] == pytest.approx(exact.mean(axis=1)[:columns], rel=0.25)
+    column = mean.column[:columns, None]
+    both = np.block([[kernel[:columns], column], [column.T, np.array([[mean.variance]])]])
+    assert np.linalg.eigvalsh(both.astype(np.float64)).min() > -1e-4

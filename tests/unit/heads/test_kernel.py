@@ -11,6 +11,7 @@ from imgscore.heads.base import Examples
 from imgscore.heads.evaluate import evaluate
 from imgscore.heads.kernel import KernelRecipe
 from imgscore.heads.library import library_features
+from imgscore.heads.library_mean import MEAN_IMAGES
 from imgscore.heads.measures import Ranking
 
 
@@ -105,8 +106,10 @@ def test_fit_held_out_scores_equal_training_without_the_fold(made_up):
     # The closed form ranks a fold like a head that is trained without it.
     without_fold = KernelRecipe().fit(examples.take(folds != 0), None, fixed).head
     held = folds == 0
-    score = without_fold.score(examples.embeddings[held]).score
-    assert np.corrcoef(all_labels.held_out.score[held], score)[0, 1] > 0.9
+    # Compare log-odds: the scores are close to 0 or 1, where the slopes of the two heads matter.
+    held_out = all_labels.held_out.score[held].astype(np.float64)
+    odds = without_fold.odds(examples.embeddings[held])[:, 0]
+    assert np.corrcoef(np.log(held_out / (1 - held_out)), odds)[0, 1] > 0.95
 
 
 def test_fit_with_features_uses_them(made_up):
@@ -130,3 +133,19 @@ def test_fit_labels_of_one_or_two_bursts_gives_held_out_scores_of_a_half(made_up
     measured = evaluate(examples, kind="kernel", fitted=fitted).quality
     for figure in (measured.auc, measured.accuracy, measured.average_precision, measured.log_loss):
         assert np.isfinite([figure.value, figure.low, figure.high]).all()
+
+
+def test_fit_learns_that_the_mean_of_the_library_is_trash(made_up):
+    examples = made_up(12)
+    head = KernelRecipe().fit(examples).head
+    assert len(head.near) == len(examples) + MEAN_IMAGES
+    with_mean = np.mean(head.odds(examples.background)[:, 0])
+    small = replace(examples, background=examples.background[: MEAN_IMAGES - 1])
+    without = KernelRecipe().fit(small).head
+    assert with_mean < np.mean(without.odds(examples.background)[:, 0])
+
+
+def test_fit_a_small_library_has_no_mean(made_up):
+    examples = made_up(20)
+    small = replace(examples, background=examples.background[: MEAN_IMAGES - 1])
+    assert len(KernelRecipe().fit(small).head.near) == len(small)

@@ -14,6 +14,7 @@ from imgscore.heads.trait_curves import (
     TraitScale,
     curves_of,
     curves_of_rows,
+    knot_weights,
     trait_kernel,
     trait_rows,
 )
@@ -60,13 +61,14 @@ def test_scale_unknown_values_have_the_middle_rank():
 def test_trait_kernel_equals_the_mean_of_one_kernel_for_each_trait():
     first, second = ranks(40), ranks(30, seed=1)
     exact = np.exp(-0.5 * (first[:, None, :] - second[None]) ** 2).mean(axis=2)
-    assert np.abs(trait_kernel(first, second) - exact).max() < 0.02
+    assert np.abs(trait_kernel(knot_weights(first), knot_weights(second)) - exact).max() < 0.02
 
 
 def test_curves_equal_the_sum_of_kernels():
-    weights = np.random.default_rng(2).normal(size=(40, 5))
-    curves = TraitCurves(SCALE, curves_of(ranks(40), weights))
-    expected = trait_kernel(ranks(30, seed=1), ranks(40)) @ weights
+    knots, others = knot_weights(ranks(40)), knot_weights(ranks(30, seed=1))
+    weights = np.random.default_rng(2).normal(size=(3, 40, 5))
+    curves = TraitCurves(SCALE, curves_of(knots, weights))
+    expected = (others @ BETWEEN_KNOTS @ knots.transpose(0, 2, 1) @ weights).sum(axis=0)
     assert curves(traits(30, seed=1), 30) == pytest.approx(expected, abs=1e-4)
 
 
@@ -78,9 +80,8 @@ def test_curves_beyond_the_library_have_the_values_at_their_ends():
 
 
 def test_trait_rows_products_are_about_the_kernel():
-    images = ranks(40)
-    rows = trait_rows(images)
-    assert rows @ rows.T == pytest.approx(trait_kernel(images, images), abs=0.01)
+    rows, knots = trait_rows(ranks(40)), knot_weights(ranks(40))
+    assert rows @ rows.T == pytest.approx(trait_kernel(knots, knots), abs=0.01)
 
 
 def test_curves_of_rows_equal_the_products_with_coefficients():
@@ -134,6 +135,13 @@ def test_fit_held_out_scores_agree_with_the_heads_scores(with_traits, monkeypatc
     held = folds == 0
     score = without_fold.score(examples.embeddings[held], examples.extras[held]).score
     assert np.corrcoef(held_out[held], score)[0, 1] > 0.9
+
+
+def test_fit_few_labels_of_one_trait_finds_this_trait(with_traits):
+    head = KernelRecipe().fit(with_traits(30)).head
+    size = np.ptp(head.curves.curves[:, :, 0], axis=1)
+    assert size.argmax() == 3
+    assert size[3] > 3 * np.sort(size)[-2]
 
 
 def test_score_without_extras_is_that_of_middle_ranks(with_traits):
