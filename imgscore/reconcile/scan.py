@@ -15,6 +15,7 @@ from imgscore.reconcile import hard_links
 from imgscore.reconcile.sidecar_scan import SidecarScan
 from imgscore.reconcile.walk import Listing, Unlisted, listings
 from imgscore.store import failures, sightings
+from imgscore.store.path_keys import PathKeys
 from imgscore.store.schema import Fingerprint, packed_stat, path_key
 from imgscore.store.store import Store
 from imgscore.store.transaction import Txn
@@ -55,7 +56,7 @@ def scan(store: Store, watches: Watches, root: bytes, decoder: int) -> Iterator[
         if place is None or place == root or not os.path.isdir(place):
             yield ScanBatch(offline=True)
             return
-    present: set[bytes] = set()
+    present = PathKeys()
     sidecars = SidecarScan(store, watches, root)
     part: list[Listing] = []
     unlisted: list[Unlisted] = []
@@ -89,7 +90,7 @@ def _batch(
     watches: Watches,
     part: list[Listing],
     decoder: int,
-    present: set[bytes],
+    present: PathKeys,
     sidecars: SidecarScan,
 ) -> ScanBatch:
     changed = _changed(store, watches, part, decoder, present)
@@ -97,7 +98,7 @@ def _batch(
 
 
 def _changed(
-    store: Store, watches: Watches, part: list[Listing], decoder: int, present: set[bytes]
+    store: Store, watches: Watches, part: list[Listing], decoder: int, present: PathKeys
 ) -> list[bytes]:
     changed: list[bytes] = []
     with store.read() as txn:
@@ -156,7 +157,7 @@ def _worth_retrying(txn: Txn, path: bytes, status: os.stat_result, decoder: int)
     return failure is None or not failure.is_current(seen, decoder, time.time_ns())
 
 
-def _gone(store: Store, root: bytes, present: set[bytes], unlisted: list[bytes]) -> ScanBatch:
+def _gone(store: Store, root: bytes, present: PathKeys, unlisted: list[bytes]) -> ScanBatch:
     batch = ScanBatch()
     try:
         device = os.stat(root).st_dev

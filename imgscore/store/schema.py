@@ -16,6 +16,7 @@ from imgscore.watches import Role
 
 SCHEMA_VERSION = 4
 DIGEST_SIZE = 32
+PATH_KEY_SIZE = 16
 
 LabelName = grades.LabelName
 EventName = Literal["keep", "undecided", "trash", "clear"]
@@ -46,7 +47,7 @@ def path_key(path: bytes) -> bytes:
 
     A hash is needed because an LMDB key has at most 511 bytes, but a path can have 4,096 bytes.
     """
-    return hashlib.blake2b(path, digest_size=16).digest()
+    return hashlib.blake2b(path, digest_size=PATH_KEY_SIZE).digest()
 
 
 _fingerprint = struct.Struct("<QQqqq")

@@ -6,12 +6,13 @@ have been moved.
 """
 
 import struct
-from collections.abc import Iterable, Iterator, Set
-from itertools import filterfalse, product
+from collections.abc import Iterable, Iterator
+from itertools import product
 
 import msgspec
 
 from imgscore.store import counts
+from imgscore.store.path_keys import PathKeys
 from imgscore.store.schema import (
     DIGEST_SIZE,
     FINGERPRINT_SIZE,
@@ -175,7 +176,7 @@ def of_inode(txn: Txn, device: int, inode: int) -> Iterator[Sighting]:
             yield decode(value)
 
 
-def missing_from(txn: Txn, present: Set[bytes], root: bytes) -> Iterator[Sighting]:
+def missing_from(txn: Txn, present: PathKeys, root: bytes) -> Iterator[Sighting]:
     """Yield the sightings of the paths that are not in `present`.
 
     `present`: the path keys of the files on disk. `root`: the folder that the caller compares with
@@ -184,7 +185,7 @@ def missing_from(txn: Txn, present: Set[bytes], root: bytes) -> Iterator[Sightin
     Sightings that are marked as gone are also yielded.
     """
     table = txn.table("sightings")
-    for key in list(filterfalse(present.__contains__, table.keys())):
+    for key in list(present.missing(table.keys())):
         value = table.get(key)
         if value is not None and root in value:
             yield decode(value)
