@@ -8,7 +8,7 @@ If the verb is called again, it undoes the next older ordering, label or compari
 from __future__ import annotations
 
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -203,8 +203,9 @@ def _undo_label(engine: Engine, dry_run: bool) -> RestoredLabel:
 
     now_ns = time.time_ns()
     with engine.ctx.store.read() as txn:
-        last = _last_labels(txn)
-        mass = mass_changes.find(txn, last[0][0]) if last else None
+        found = _last_labels(txn)
+        last = found.all
+        mass = mass_changes.find(txn, found.changes[0][0]) if last else None
         before = _before(txn, last)
         undoing = [
             LabelEvent(
@@ -238,7 +239,7 @@ def _undo_label(engine: Engine, dry_run: bool) -> RestoredLabel:
         sha256=first.digest.hex(),
         label=None if restored.grade is None else restored.label,
         was=first.label,
-        others=len(last) - 1,
+        others=len(found.changes) - 1,
         grade=restored.grade,
         was_grade=first.grade,
     )
@@ -271,33 +272,100 @@ def _undo_comparison(engine: Engine, dry_run: bool) -> RestoredAnswer:
     )
 
 
-def _last_labels(txn: Txn) -> list[tuple[int, LabelEvent]]:
-    """Return the newest label event that is not undone yet, and the events logged together with it.
+class _LastLabels(NamedTuple):
+    """The label events that an undo undoes, newest first, as (number, event) pairs.
 
-    The result contains (number, event) pairs, newest first. Events are logged together for the
-    RAW and JPEG files of one photo, for the rows of an imported table, and for the images of groups
-    that one command labelled. All events of a mass change also belong together. An undo logs one
-    event with the source "undo" for each event that it undoes. For each event with this source,
-    this function therefore skips one older event. An event with the source "rewrite" is never
-    undone: the image of this event no longer exists.
+    `changes`: the newest act that changed a label, and is not undone yet. `repeats`: the newer
+    events that gave an image the grade that it had already, such as a move to keep/ of an image
+    with the label keep. They are undone together with the act: an undo of them alone would change
+    nothing that the user sees.
     """
-    from imgscore.store import labels, mass_changes
 
-    newest: list[tuple[int, LabelEvent]] = []
-    undone, mass = 0, None
-    for number, event in labels.newest_first(txn):
-        if event.source == "rewrite":
-            continue
-        if newest and not (mass.first <= number if mass else _is_together(event, newest[0][1])):
-            break
-        if event.source == "undo":
-            undone += 1
-        elif undone:
-            undone -= 1
-        else:
-            mass = mass if newest else mass_changes.find(txn, number)
-            newest.append((number, event))
-    return newest
+    repeats: list[tuple[int, LabelEvent]]
+    changes: list[tuple[int, LabelEvent]]
+
+    @property
+    def all(self) -> list[tuple[int, LabelEvent]]:
+        return self.repeats + self.changes
+
+
+def _last_labels(txn: Txn) -> _LastLabels:
+    """Return the events that an undo undoes. `changes` is empty if there is no event."""
+    log = _LabelLog(txn)
+    repeats: list[tuple[int, LabelEvent]] = []
+    for act in log.acts():
+        if any(log.changed(number, event) for number, event in act):
+            return _LastLabels(repeats, act)
+        repeats += act
+    return _LastLabels([], repeats)
+
+
+class _LabelLog:
+    """The log of the labels, read backwards, as far as needed."""
+
+    def __init__(self, txn: Txn) -> None:
+        from imgscore.store import labels
+
+        self._txn = txn
+        self._rest = labels.newest_first(txn)
+        self._read: list[tuple[int, LabelEvent]] = []
+        self._numbers: dict[tuple[str, bytes], list[tuple[int, float | None]]] = {}
+        """(number, grade) of each event that was read, by taste and digest, newest first"""
+
+    def acts(self) -> Iterator[list[tuple[int, LabelEvent]]]:
+        """Yield the events that are not undone, newest first, in lists of events logged together.
+
+        Events are logged together for the RAW and JPEG files of one photo, for the rows of an
+        imported table, and for the images of groups that one command labelled. All events of a mass
+        change also belong together. An undo logs one event with the source "undo" for each event
+        that it undoes. For each event with this source, this method therefore skips one older
+        event. An event with the source "rewrite" is never undone: the image of this event no longer
+        exists.
+        """
+        from imgscore.store import mass_changes
+
+        act: list[tuple[int, LabelEvent]] = []
+        undone, mass = 0, None
+        for number, event in self._events():
+            if event.source == "rewrite":
+                continue
+            if act and not (mass.first <= number if mass else _is_together(event, act[0][1])):
+                yield act
+                act = []
+            if event.source == "undo":
+                undone += 1
+            elif undone:
+                undone -= 1
+            else:
+                mass = mass if act else mass_changes.find(self._txn, number)
+                act.append((number, event))
+        if act:
+            yield act
+
+    def changed(self, number: int, event: LabelEvent) -> bool:
+        """Return whether an event changed the grade of its image."""
+        key = event.taste, event.digest
+        while True:
+            older = [grade for at, grade in self._numbers.get(key, ()) if at < number]
+            if older:
+                return older[0] != event.grade
+            if self._read_next() is None:
+                return event.grade is not None
+
+    def _events(self) -> Iterator[tuple[int, LabelEvent]]:
+        at = 0
+        while at < len(self._read) or self._read_next() is not None:
+            yield self._read[at]
+            at += 1
+
+    def _read_next(self) -> tuple[int, LabelEvent] | None:
+        row = next(self._rest, None)
+        if row is not None:
+            number, event = row
+            self._read.append(row)
+            key = event.taste, event.digest
+            self._numbers.setdefault(key, []).append((number, event.grade))
+        return row
 
 
 def _is_together(event: LabelEvent, last: LabelEvent) -> bool:

@@ -149,3 +149,21 @@ def test_daemon_labels_follow_the_places_of_files(inbox: Path, start: Start) -> 
     daemon.until(lambda status: "".join(status["troubles"]).startswith(report), report)
     assert imgscore("undo", "label").code == 0
     assert totals() == wanted and not daemon.status()["troubles"]
+
+
+def test_undo_label_after_a_move_that_repeats_the_label_needs_one_undo(inbox: Path) -> None:
+    first, second, third = put(inbox, "sun", 3)
+    assert imgscore("label", "trash", second).code == 0
+    assert imgscore("label", "keep", first).code == 0
+    assert imgscore("apply").code == 0
+    assert imgscore("scan").code == 0
+    dry = imgscore("undo", "label", "--dry-run", "--json").row
+    assert (dry["was"], dry["label"], dry["others"]) == ("keep", None, 0)
+    undone = imgscore("undo", "label", "--json").row
+    assert undone == dry
+    assert imgscore("score", inbox / "keep" / first.name, "--json").row["label"] is None
+    assert imgscore("score", inbox / "trash" / second.name, "--json").row["label"] == "trash"
+    assert imgscore("undo", "label", "--json").row["was"] == "trash"
+    assert imgscore("label", "keep", third).code == 0
+    assert imgscore("undo", "label", "--json").row["label"] is None
+    assert imgscore("undo", "label").code == 1
