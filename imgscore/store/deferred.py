@@ -23,7 +23,7 @@ from imgscore.store.table import Table
 TABLES = ("dates", "originals", "sightings")
 """The tables whose writes can be deferred. A deferred write of `originals` or `sightings` replaces
 a record that exists. Only in `dates`, which has empty records, it adds or deletes a key."""
-MAX_FILES = 32_768
+MAX_FILES = 16_384
 """The number of files whose writes are deferred at most, until a part of the writes is made. They
 use 1.2 kB of memory each."""
 FLUSH_WRITES = 6_000

@@ -18,6 +18,7 @@ from collections import deque
 
 from imgscore.embedders import registry
 from imgscore.workers import answer_checks, process
+from imgscore.workers.cpus import cpus
 from imgscore.workers.device import Device
 from imgscore.workers.endings import Starts, end_of, ending, is_last
 from imgscore.workers.frames import take_answers
@@ -377,11 +378,6 @@ class Pool:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def cpus() -> int:
-    """Return the number of CPUs that this process may use."""
-    return len(os.sched_getaffinity(0))
 
 
 def _interrupted(tasks: deque[Task], error: NoWorkerError) -> list[tuple[Task, Answer]]:

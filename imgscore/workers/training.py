@@ -16,6 +16,7 @@ import numpy as np
 from imgscore.errors import ImgscoreError
 from imgscore.failpoints import step
 from imgscore.heads import files
+from imgscore.heads.arrays import Floats, Half
 from imgscore.heads.base import Scores
 from imgscore.heads.checks import checked
 from imgscore.heads.recipes import MLP, WORDS
@@ -25,6 +26,7 @@ from imgscore.paths import head_file
 from imgscore.store import comparisons, head_inputs, heads, labels, scores, vectors
 from imgscore.store.examples import examples_of, extras, sample
 from imgscore.store.schema import DIGEST_SIZE, HeadRecord
+from imgscore.workers.cpus import cpus, in_threads
 from imgscore.workers.messages import Rescore, Scored, Train, Trained
 
 if TYPE_CHECKING:
@@ -34,9 +36,14 @@ if TYPE_CHECKING:
 
 WORDS_SAMPLE = 4096
 """The largest number of images from which the scale of a words head is computed."""
-SCORE_BATCH = 4096
-"""The number of vectors that are scored at a time. A vector uses 5 kB, so 4096 vectors use 20
-MB."""
+SCORE_BATCH = 2048
+"""The number of vectors that one thread scores at a time. A vector uses 5 kB, so 2048 vectors use
+10 MB, and as much again while they are collected."""
+MIN_DENSE_SHARE = 0.5
+"""The share of the images from which whole blocks of vectors are read, and not single rows."""
+MAX_SCORE_THREADS = 8
+"""The largest number of threads that score. One thread collects the vectors for them; more than
+eight would wait for it."""
 
 
 def train(context: Context, task: Train) -> Trained:
@@ -141,30 +148,44 @@ def rescore(context: Context, task: Rescore) -> Iterator[Scored]:
             "train a new head: imgscore train",
         )
     with context.store.read() as txn:
-        for digests, values in _parts(txn, spec, task.digests):
-            matrix = np.frombuffer(values, np.float16).reshape(-1, spec.dim)
-            head_scores = checked(
-                head.score(matrix, extras(txn, digests, names=head.uses_names)), task.head
-            )
-            yield Scored(_packed(digests, head_scores), last=False)
+
+        def parts() -> Iterator[tuple[list[bytes], Half, Floats]]:
+            for digests, values in _parts(txn, spec, task.digests):
+                matrix = np.frombuffer(values, np.float16).reshape(-1, spec.dim)
+                yield digests, matrix, extras(txn, digests, names=head.uses_names)
+
+        def score(part: tuple[list[bytes], Half, Floats]) -> Scored:
+            digests, matrix, numbers = part
+            head_scores = checked(head.score(matrix, numbers), task.head)
+            return Scored(_packed(digests, head_scores), last=False)
+
+        yield from in_threads(score, parts(), min(cpus(), MAX_SCORE_THREADS))
     yield Scored(b"", last=True)
 
 
 def _parts(txn: Txn, spec: Spec, wanted: list[bytes]) -> Iterator[tuple[list[bytes], bytes]]:
     """Yield parts of at most SCORE_BATCH images, each as a pair (digests, head inputs).
 
-    If all images are wanted, whole blocks are read: this takes a fifth of the time of single rows.
+    If all or most images are wanted, whole blocks are read: this takes a fifth of the time of
+    single rows.
     """
-    if wanted:
+    if wanted and len(wanted) < MIN_DENSE_SHARE * vectors.count(txn, spec.image_embedder):
         rows = head_inputs.get_many(txn, spec, wanted)
         while part := list(islice(rows, SCORE_BATCH)):
-            yield [digest for digest, _ in part], b"".join(row for _, row in part)
+            yield [digest for digest, _ in part], b"".join([row for _, row in part])
         return
-    blocks = head_inputs.blocks(txn, spec)
+    blocks, chosen = head_inputs.blocks(txn, spec), frozenset(wanted)
     while group := list(islice(blocks, SCORE_BATCH // vectors.ROWS_PER_BLOCK)):
-        names = b"".join(names for names, _ in group)
+        names = b"".join([names for names, _ in group])
         digests = [names[at : at + DIGEST_SIZE] for at in range(0, len(names), DIGEST_SIZE)]
-        yield digests, b"".join(values for _, values in group)
+        values = b"".join([values for _, values in group])
+        if chosen and not chosen.issuperset(digests):
+            places = [place for place, digest in enumerate(digests) if digest in chosen]
+            digests = [digests[place] for place in places]
+            size = len(values) * DIGEST_SIZE // len(names)
+            values = np.frombuffer(values, f"V{size}")[places].tobytes()
+        if digests:
+            yield digests, values
 
 
 def _packed(digests: list[bytes], head_scores: Scores) -> bytes:
