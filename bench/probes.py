@@ -30,6 +30,10 @@ ENTRIES = 5000
 """files of the plan"""
 ROWS = 1000
 """vectors that are scored or written"""
+DATES = 3000
+"""files of the inbox that is planned, and whose dates are set; more than one batch"""
+INSERTED = 50
+"""new files, each of which gets its place in an ordered inbox and a date"""
 XDG_NAMES = ("CONFIG_HOME", "DATA_HOME", "CACHE_HOME", "RUNTIME_DIR")
 
 
@@ -47,6 +51,7 @@ def probes(scratch: Path) -> Iterator[Probe]:
     yield from _files(scratch)
     yield from _order()
     yield from _commands(scratch)
+    yield from _inbox(scratch / "planned")
 
 
 def _measure(work: Callable[[], object]) -> float:
@@ -174,3 +179,68 @@ def _commands(scratch: Path) -> Iterator[Probe]:
     yield Probe("imgscore status", partial(run_command, imgscore, "status"))
     daemon = "import imgscored.main"
     yield Probe("load the daemon", partial(run_command, sys.executable, "-c", daemon))
+
+
+def _inbox(folder: Path) -> Iterator[Probe]:
+    from imgscore.engine.apply import apply_plan
+    from imgscore.store import scores, settings, sightings
+    from imgscore.store.schema import Fingerprint, Sighting
+    from imgscore.store.store import Store
+    from imgscore.store.transaction import Txn
+    from imgscore.watches import Watch
+    from imgscore.workers.plan_inbox import insert_files, plan_inbox
+
+    (folder / "inbox").mkdir(parents=True)
+    inbox, chance = os.fsencode(folder / "inbox"), random.Random(1)
+    for number in range(DATES):
+        (folder / "inbox" / f"{number:05}.png").write_bytes(b"")
+    digests = [chance.randbytes(32) for _ in range(DATES)]
+    store, watch = Store(folder / "store"), Watch(inbox, (), (), "default", "best-newest")
+
+    def record_files(txn: Txn) -> None:
+        for digest, entry in zip(digests, os.scandir(inbox), strict=True):
+            seen = Fingerprint.of_stat(entry.stat())
+            sightings.record(txn, Sighting(entry.path, seen, digest, inbox, "inbox"))
+
+    def packed() -> bytes:
+        return b"".join(scores.pack(digest, chance.random(), 0.01) for digest in digests)
+
+    store.commit(record_files)
+    store.commit(lambda txn: scores.record(txn, "default", "1", packed()))
+    planned = plan_inbox(store, watch, "1")
+    for _ in apply_plan(store, planned.touches, "1"):
+        pass
+    store.commit(lambda txn: settings.record_ties(txn, inbox, planned.ties))
+
+    def store_scores() -> None:
+        store.commit(lambda txn: scores.record(txn, "default", "2", packed()))
+        store.commit(lambda txn: scores.forget(txn, "default", "2"))
+
+    def shuffle() -> None:
+        store.commit(lambda txn: scores.record(txn, "default", "1", packed()))
+
+    def set_dates() -> float:
+        shuffle()
+        touches = plan_inbox(store, watch, "1").touches
+        return _measure(lambda: list(apply_plan(store, touches, "1"))) / len(touches) * DATES
+
+    def plan_again() -> float:
+        shuffle()
+        return _measure(lambda: plan_inbox(store, watch, "1"))
+
+    def insert() -> float:
+        timeline = plan_inbox(store, watch, "1").timeline
+        with store.read() as txn:
+            files = [file.path for file in sightings.iter_all(txn)][:INSERTED]
+
+        def insert_each() -> None:
+            for path in files:
+                touches = insert_files(store, watch, "1", timeline, {path}) or []
+                list(apply_plan(store, touches, "1"))
+
+        return _measure(insert_each)
+
+    yield Probe("store 3,000 scores", partial(_measure, store_scores))
+    yield Probe("plan an inbox of 3,000", plan_again)
+    yield Probe("set 3,000 dates", set_dates)
+    yield Probe("place 50 new files", insert)

@@ -1,4 +1,6 @@
-"""The time from the start of a training to the last new date, in a daemon with a large inbox.
+"""The time from a training to the last new date, and to those of the newest files.
+
+The daemon has a large inbox.
 
 The files are tiny and their vectors synthetic, so nothing is decoded or embedded.
 """
@@ -10,7 +12,7 @@ import random
 import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,8 +34,10 @@ from imgscore.testing import Sandbox
 MODEL = "efficientnet-lite0"
 CLUSTERS = 40
 """clusters of the synthetic vectors, like the kinds of images in a library"""
-MAX_SECONDS, MAX_MB = 5.0, 300
+MAX_SECONDS, MAX_TOP_SECONDS, MAX_MB = 5.0, 1.5, 300
 """targets"""
+TOP_FILES = 200
+"""the newest files, which fill the first page of a viewer"""
 SAMPLE_SECONDS = 0.05
 """s between two samples of the memory"""
 
@@ -58,6 +62,7 @@ def measure(setting: Setting) -> Iterator[Figure]:
                 list(sandbox.call("train"))
                 end = time.time_ns()
             yield from monitor.figures(f"{title} of {count} files", start, end)
+            yield top_figure(title, names, monitor.trained_at(start))
     shutil.rmtree(sandbox.folder)
 
 
@@ -95,6 +100,22 @@ def make_vectors(count: int, dim: int) -> NDArray[np.float16]:
         noise = chance.standard_normal((size, dim), np.float32)
         values[at : at + size] = np.abs(centres[chance.integers(0, CLUSTERS, size)] + 0.7 * noise)
     return values
+
+
+def top_figure(title: str, paths: Iterable[str], trained_ns: int) -> Figure:
+    """The time from the end of the training to the last new date among the newest files.
+
+    utime sets a file's ctime, so that nothing has to be recorded while the order is made.
+    """
+    stats = sorted((os.stat(path) for path in paths), key=lambda stat: stat.st_mtime_ns)
+    last_ns = max(stat.st_ctime_ns for stat in stats[-TOP_FILES:])
+    seconds = max(0, last_ns - trained_ns) / 1e9
+    return Figure(
+        f"{title}: end of the training → the newest {TOP_FILES} files in order",
+        f"{seconds:.2f} s",
+        target=f"≤ {MAX_TOP_SECONDS} s",
+        met=seconds <= MAX_TOP_SECONDS,
+    )
 
 
 @dataclass
@@ -179,6 +200,10 @@ class Monitor:
             target=f"≤ {MAX_MB} MB",
             met=daemon + children <= MAX_MB,
         )
+
+    def trained_at(self, start: int) -> int:
+        """The time at which the training ended, in ns since 1970; `start` if it is unknown."""
+        return next((at for name, at in self.events if name == "trained" and at >= start), start)
 
     def _phases(self, start: int, end: int) -> Iterator[tuple[str, float]]:
         before = start
