@@ -94,7 +94,9 @@ def best_first(txn: Txn, taste: str, paths: Iterable[bytes]) -> list[bytes]:
     for path in paths:
         file = sightings.find(txn, path)
         digest_of[path] = b"" if file is None else file.digest
-        group = None if digest_of[path] in ranks else groups.of(txn, digest_of[path])
+        # A file may have disappeared before it was indexed. LMDB accepts no empty key.
+        is_ranked = file is None or file.digest in ranks
+        group = None if is_ranked else groups.of(txn, digest_of[path])
         if group is not None:
             ranked = best_images_first(txn, group.members, taste)
             ranks |= {digest: (group.number, rank) for rank, digest in enumerate(ranked)}

@@ -248,3 +248,14 @@ def test_insert_killed_at_every_step_loses_no_original(worlds: Callable[[str], W
         if not killed:
             break
     assert fatal >= 6
+
+
+def test_insert_files_file_without_a_sighting_is_left_out(
+    world: World, engine: Engine, plans: list[Plan]
+) -> None:
+    # A file that is deleted just after it arrived has no sighting when it is to be inserted.
+    missing = os.fsencode(world.inbox / "gone.jpg")
+    engine.order_scheduler.add_files(os.fsencode(world.inbox), {missing})
+    until_idle(engine)
+    assert plans == []
+    assert world.order() == NAMES[::-1]
