@@ -26,6 +26,7 @@ SENT = {
     "Explanation": review_reasons.Explanation,
     "GroupAnswer": review_answers.GroupAnswer,
     "OrderVersion": review_answers.OrderVersion,
+    "FoundSuspects": review_answers.FoundSuspects,
     "FinishedThumbnails": review_answers.FinishedThumbnails,
 }
 """The structs that the page reads, by their names in the page."""

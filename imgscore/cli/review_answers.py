@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
+
+from imgscore.report.data import Neighbour, ReportData, Suspect
 
 
 class ImageNumbers(msgspec.Struct):
@@ -57,3 +61,32 @@ class FinishedThumbnails(msgspec.Struct):
     made: list[str]
     failed: list[str]
     """the images whose thumbnails could not be made: their files are deleted, changed or broken"""
+
+
+class FoundSuspects(msgspec.Struct):
+    """The suspect labels, the strongest evidence first.
+
+    `unlearned`: the reason why there can be none yet; empty if there can be some.
+    """
+
+    suspects: list[Suspect]
+    unlearned: str
+
+
+def suspects_on_page(data: ReportData, number_of: Mapping[str, int]) -> list[Suspect]:
+    """Return the suspects of `data` with the numbers that their images have on the page.
+
+    `number_of`: the number of each sha256. Images that are not on the page are left out.
+    """
+    numbers = [number_of.get(image.sha256) for image in data.images]
+    found: list[Suspect] = []
+    for suspect in data.suspects:
+        number = numbers[suspect.image]
+        if number is not None:
+            near = [
+                Neighbour(at, neighbour.similarity)
+                for neighbour in suspect.neighbours
+                if (at := numbers[neighbour.image]) is not None
+            ]
+            found.append(Suspect(number, suspect.label, suspect.score, near))
+    return found

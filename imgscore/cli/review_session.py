@@ -16,12 +16,14 @@ from imgscore.cli import review_reasons
 from imgscore.cli.order_watch import OrderWatch
 from imgscore.cli.review_answers import (
     FinishedThumbnails,
+    FoundSuspects,
     GroupAnswer,
     ImageLabel,
     ImageNumbers,
     OrderVersion,
     Proposals,
     Recorded,
+    suspects_on_page,
 )
 from imgscore.cli.review_thumbnails import ReviewThumbnails, by_score
 from imgscore.errors import ImgscoreError
@@ -41,6 +43,8 @@ NEXT_COUNT = 60
 PAIR_COUNT = 20
 """The number of pairs that the page gets at once. A person needs about 40 s for them. The choice
 uses 4 s of CPU time in a library of 100,000 images, and a later choice fits the head better."""
+SUSPECT_COUNT = 50
+"""The largest number of images in the tab Suspects of the page."""
 SEARCH_COUNT = 200
 """The largest number of images in the tab Search of the page. 200 images fill some ten screens."""
 # The parts of the page data that may change when the images get a new order.
@@ -110,6 +114,7 @@ class Session:
             "ungroup": self._undo_group,
             "renew": self._renew,
             "thumbnails": self._want_thumbnails,
+            "suspects": self._suspects,
         }
 
     def end(self) -> None:
@@ -369,6 +374,17 @@ class Session:
     def _recorded(self, request: compare.Request) -> Recorded:
         rows: list[Any] = rows_of(dispatch.call(request))
         return Recorded([row.number for row in rows if row.number is not None], rows[-1].answers)
+
+    def _suspects(self, request: Any) -> FoundSuspects:
+        """Find the suspect labels. They are no part of the page, because they take seconds.
+
+        Images that are not on the page are left out.
+        """
+        with self._lock:
+            wanted = msgspec.structs.replace(self._request, suspects=SUSPECT_COUNT)
+            (source,) = rows_of(dispatch.call(wanted))
+            data = files.read(Path(source.data), source.folder)
+            return FoundSuspects(suspects_on_page(data, self._number_of), data.unlearned)
 
     def _renew(self, request: Any) -> dict[str, object]:
         """Read the data of the page again, and return the parts that may have changed."""

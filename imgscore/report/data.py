@@ -1,8 +1,8 @@
 """The data of a report, as plain structs. This module imports no large libraries.
 
 A worker writes the data into a file, and the command `report` reads this file. If a file name is
-not UTF-8, its text contains lone surrogates. They are escaped in the JSON, so the file is pure
-ASCII.
+not UTF-8, its text contains lone surrogates. msgspec refuses them, so the module json then does the
+work: it escapes them, and takes five times as long.
 """
 
 from __future__ import annotations
@@ -198,7 +198,14 @@ class PageData(Contents, kw_only=True):
 
 
 def dump(data: msgspec.Struct) -> str:
-    """Encode the data as ASCII JSON."""
+    """Encode the data as JSON."""
+    try:
+        return msgspec.json.encode(data).decode()
+    except UnicodeEncodeError:
+        return _dump_surrogates(data)
+
+
+def _dump_surrogates(data: msgspec.Struct) -> str:
     return json.dumps(msgspec.to_builtins(data), separators=(",", ":"), allow_nan=False)
 
 
@@ -208,6 +215,11 @@ def load(text: str) -> ReportData:
     Raises ValueError if `text` does not contain a ReportData.
     """
     try:
-        return msgspec.convert(json.loads(text), ReportData)
+        try:
+            return msgspec.json.decode(text, type=ReportData)
+        except msgspec.ValidationError:
+            raise
+        except msgspec.DecodeError:  # for example a lone surrogate
+            return msgspec.convert(json.loads(text), ReportData)
     except msgspec.ValidationError as error:
         raise ValueError(str(error)) from None

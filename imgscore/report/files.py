@@ -19,7 +19,7 @@ def read(file: Path, folder: str | None) -> ReportData:
     `folder`.
     """
     try:
-        data = load(file.read_text(encoding="ascii"))
+        data = load(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ImgscoreError(f"{file}: cannot be read: {error}", "try again") from None
     if data.folder != folder:

@@ -20,7 +20,7 @@ from imgscore.heads.recipes import AUTO, recipe
 from imgscore.heads.results import Evaluation, comparison_of, pairs_of, quality_of
 from imgscore.heads.suspects import contradicting, suspects
 from imgscore.paths import thumbnail
-from imgscore.report.blur import blur_of
+from imgscore.report.blur import blurs_of
 from imgscore.report.data import (
     ELSEWHERE,
     Failure,
@@ -76,6 +76,8 @@ class Gatherer:
         self._spec = spec
         self._taste = taste
         self._head = heads.current(txn, taste)
+        self._traits_of = traits.getter(txn)
+        self._score_of = scores.getter(txn, taste, self._head.version if self._head else "")
         self._inboxes = inboxes
         self._folder = folder
         self._folders: dict[bytes, int] = {}
@@ -83,6 +85,8 @@ class Gatherer:
         self._images: list[Image] = []
         self._digests: list[bytes] = []
         self._paths: list[bytes | None] = []
+        self._formats: list[str] = []
+        self._grids: list[bytes] = []
         self._numbers: dict[bytes, int] = {}
         self._labels = dict(labels.iter_all(txn, taste))
         self._failures = [
@@ -105,9 +109,7 @@ class Gatherer:
         deleted.
         """
         folder, name = os.path.split(path or b"")
-        image_traits = traits.get(self._txn, digest)
-        version = self._head.version if self._head else ""
-        score = scores.get(self._txn, self._taste, version, digest)
+        image_traits, score = self._traits_of(digest), self._score_of(digest)
         label = self._labels.get(digest)
         self._images.append(
             Image(
@@ -124,11 +126,12 @@ class Gatherer:
                 grade=label.grade if label else None,
                 taken=image_traits.taken if image_traits else "",
                 camera=self._camera(image_traits.camera if image_traits else ""),
-                blur=blur_of(image_traits.grid) if image_traits else "",
             )
         )
         self._digests.append(digest)
         self._paths.append(path)
+        self._formats.append(image_traits.format if image_traits else "")
+        self._grids.append(image_traits.grid if image_traits else b"")
         number = len(self._images) - 1
         self._numbers.setdefault(digest, number)
         return number
@@ -159,15 +162,20 @@ class Gatherer:
 
         `previous`: the data of an earlier report, or None. The evaluation in `previous` is used
         again if the embedder and the labels have not changed since that report. `max_suspects`: the
-        largest number of suspect labels. `figures`: whether to measure the learning curve. `stop`:
-        a function that returns whether to end the measurement early.
+        largest number of suspect labels; 0 looks for none, which saves seconds. `figures`: whether
+        to measure the learning curve. `stop`: a function that returns whether to end the
+        measurement early.
         """
-        try:
-            labelled: Labelled | None = examples_of(self._txn, self._spec, self._taste)
-            unlearned = ""
-        except ImgscoreError as error:
-            labelled, unlearned = None, f"{error.message}: {error.remedy}"
-        fitted = recipe(AUTO).fit(labelled.examples) if labelled else None
+        labelled: Labelled | None = None
+        unlearned = ""
+        # With a head, only the suspects and the figures need the examples: in a library of 100,000
+        # images, they take 5 s of CPU time.
+        if max_suspects or figures or self._head is None:
+            try:
+                labelled = examples_of(self._txn, self._spec, self._taste)
+            except ImgscoreError as error:
+                unlearned = f"{error.message}: {error.remedy}"
+        fitted = recipe(AUTO).fit(labelled.examples) if labelled and max_suspects else None
         # Find the suspects before `self._images` is used below: `_suspects` can add images to it.
         suspect_labels = (
             self._suspects(labelled, fitted, max_suspects) if labelled and fitted else []
@@ -178,6 +186,8 @@ class Gatherer:
             evaluation = None
         if figures and labelled and (evaluation is None or evaluation.left_out):
             evaluation = evaluate(labelled.examples, fitted=fitted, stop=stop)
+        for image, blur in zip(self._images, blurs_of(self._grids), strict=True):
+            image.blur = blur
         return ReportData(
             taste=self._taste,
             folder=None if self._folder is None else os.fsdecode(self._folder),
@@ -279,6 +289,8 @@ class Gatherer:
         for number in range(self._present):
             copies.setdefault(self._digests[number], []).append(number)
         for numbers in copies.values():
+            if len(numbers) < groups.MIN_MEMBERS:
+                continue
             numbers.sort(key=lambda number: original_first(self._paths[number] or b""))
             found.append(self._group("copies", EQUAL, numbers))
         shown = [
@@ -311,14 +323,13 @@ class Gatherer:
     def _group(
         self, kind: str, why: str, numbers: list[int], sharpness: Sequence[float | None] = ()
     ) -> Group:
-        facts = [traits.get(self._txn, self._digests[number]) for number in numbers]
         return Group(
             kind=kind,
             why=why,
             images=numbers,
             sharpness=list(sharpness) or [None] * len(numbers),
-            taken=[fact.taken if fact else "" for fact in facts],
-            formats=[fact.format if fact else "" for fact in facts],
+            taken=[self._images[number].taken for number in numbers],
+            formats=[self._formats[number] for number in numbers],
         )
 
     def _rank(self, number: int) -> tuple[float, int, int]:
@@ -350,7 +361,7 @@ def read_previous(file: bytes) -> ReportData | None:
     Return None if the file no longer exists, or if another version of imgscore wrote it.
     """
     try:
-        return load(Path(os.fsdecode(file)).read_text(encoding="ascii"))
+        return load(Path(os.fsdecode(file)).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
 
@@ -358,7 +369,7 @@ def read_previous(file: bytes) -> ReportData | None:
 def write(data: ReportData, file: bytes) -> None:
     """Write the data into `file`. Raises ImgscoreError if that fails."""
     try:
-        write_atomic(file, dump(data).encode("ascii"), mode=0o600, durable=False)
+        write_atomic(file, dump(data).encode(), mode=0o600, durable=False)
     except OSError as error:
         raise ImgscoreError(
             f"{os.fsdecode(file)}: cannot be written: {error.strerror}",

@@ -24,7 +24,7 @@ const ALL_TABS = [
   ["next", "Next", () => null, showNext],
   ["compare", "Compare", () => null, () => compare.begin()],
   ["search", "Search", () => null, showSearch],
-  ["suspects", "Suspects", () => page.suspects.length, showSuspects],
+  ["suspects", "Suspects", () => (page.review ? null : page.suspects.length), showSuspects],
   ["groups", "Groups", () => page.groups.length, () => groupWalk.begin()],
   ["failures", "Failures", () => page.failures.length, showFailures],
   ["learning", "Learning", () => null, showLearning],

@@ -10,6 +10,7 @@
  *   explain: import("./types").Explanation, reveal: {},
  *   group: import("./types").GroupAnswer, ungroup: import("./types").GroupAnswer,
  *   renew: Partial<import("./types").PageData>, thumbnails: {},
+ *   suspects: import("./types").FoundSuspects,
  * }} Answers
  */
 

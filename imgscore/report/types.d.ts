@@ -91,6 +91,11 @@ export interface OrderVersion {
   version: string;
 }
 
+export interface FoundSuspects {
+  suspects: Suspect[];
+  unlearned: string;
+}
+
 export interface FinishedThumbnails {
   at: number;
   made: string[];

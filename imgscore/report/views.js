@@ -3,6 +3,7 @@
 import { images, labelTexts, page, printable, scoreText, watchOf } from "./data.js";
 import { $, copyMove, copyPath, head, make } from "./elements.js";
 import { label } from "./labels.js";
+import { messageOf, post } from "./server.js";
 import { imageButton } from "./viewer.js";
 
 // Items added at a time: more than fit on a screen.
@@ -29,12 +30,22 @@ export function grow(section, items, build) {
   watcher.observe(end);
 }
 
-export function showSuspects() {
+export async function showSuspects() {
   const section = $("suspects");
+  if (page.review) {
+    head(section, "Suspects", "Looking for labels that may be wrong …");
+    try {
+      const { version } = page, { suspects, unlearned } = await post("suspects", {}, "suspects");
+      if (version !== page.version) return showSuspects(); // the images have other numbers now
+      Object.assign(page, { suspects, unlearned });
+    } catch (error) {
+      return head(section, "Suspects", messageOf(error));
+    }
+  }
   head(section, "Suspects", page.suspects.length
     ? "Labels that your other labels contradict, strongest evidence first. Some of these labels may be mistakes. Beside each image are the most similar images with the opposite label."
     : page.unlearned || "Your other labels contradict no label.");
-  grow(section, page.suspects, suspectCard);
+  return grow(section, page.suspects, suspectCard);
 }
 
 /** @param {import("./types").Suspect} suspect */

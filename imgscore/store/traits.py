@@ -1,6 +1,6 @@
 """The traits of images (width, height, format, camera …) and their fine grids, by digest."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import msgspec
 
@@ -28,6 +28,17 @@ def get(txn: Txn, digest: bytes) -> Traits | None:
     """Return the traits of a digest. None means that no traits are stored."""
     value = txn.table("traits").get(digest)
     return None if value is None else _decoder.decode(value)
+
+
+def getter(txn: Txn) -> Callable[[bytes], Traits | None]:
+    """Return a function that is faster than `get` for many digests."""
+    get_value, decode = txn.table("traits").getter(), _decoder.decode
+
+    def get_traits(digest: bytes) -> Traits | None:
+        value = get_value(digest, b"")
+        return decode(value) if value else None
+
+    return get_traits
 
 
 def iter_all(txn: Txn) -> Iterator[tuple[bytes, Traits]]:

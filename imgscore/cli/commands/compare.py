@@ -106,7 +106,7 @@ def compare(
             nothing="there is nothing left to compare",
         )
     else:
-        request = report.Request(folder, taste, figures=False, at_once=True)
+        request = report.Request(folder, taste, suspects=0, figures=False, at_once=True)
         review_page.serve(request, tab="compare", port=port, show=show, as_json=False)
 
 

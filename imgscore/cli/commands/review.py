@@ -20,5 +20,7 @@ def review(
     Keys: k = keep, t = trash, 1 to 5 = stars, x = reject, u = undo. Press Ctrl-C in the terminal to
     end the review.
     """
-    request = report.Request(optional_text_of(folder), taste, figures=False, at_once=True)
+    request = report.Request(
+        optional_text_of(folder), taste, suspects=0, figures=False, at_once=True
+    )
     review_page.serve(request, tab="order", port=port, show=show, as_json=as_json)
