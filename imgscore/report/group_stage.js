@@ -180,8 +180,11 @@ export function listenToStage(shown) {
     const x = event.clientX - last.x, y = event.clientY - last.y;
     down.set(event.pointerId, { x: event.clientX, y: event.clientY });
     moved += Math.hypot(x, y);
-    if (before && pinch) zoom.to((zoom.scale * spread()) / before, pinch);
-    else if (down.size === 1 && zoom.scale > 1) zoom.set(zoom.scale, zoom.x + x, zoom.y + y);
+    if (before && pinch) {
+      zoom.to((zoom.scale * spread()) / before, pinch);
+      if (zoom.scale > 1) zoom.set(zoom.scale, zoom.x + x / 2, zoom.y + y / 2); // by the middle of both fingers
+      pinch = { x: pinch.x + x / 2, y: pinch.y + y / 2 };
+    } else if (down.size === 1 && zoom.scale > 1) zoom.set(zoom.scale, zoom.x + x, zoom.y + y);
   });
   for (const name of /** @type {const} */ (["pointerup", "pointercancel"])) {
     addEventListener(name, (event) => { down.delete(event.pointerId); });

@@ -9,6 +9,8 @@ const SWIPE = 60;
 
 /** The distance of two pointers. @param {PointerEvent[]} pointers */
 const distance = ([a, b]) => Math.hypot(a.clientX - b.clientX, a.clientY - b.clientY);
+/** The point between two pointers. @param {PointerEvent[]} pointers */
+const between = ([a, b]) => ({ clientX: (a.clientX + b.clientX) / 2, clientY: (a.clientY + b.clientY) / 2 });
 
 export class Zoom {
   /**
@@ -145,12 +147,13 @@ export class Zoom {
     frame.addEventListener("pointermove", (event) => {
       const before = down.get(event.pointerId);
       if (!before) return;
-      const apart = down.size === 2 ? distance([...down.values()]) : 0;
+      const last = [...down.values()];
       down.set(event.pointerId, event);
-      if (apart) {
-        const [a, b] = down.values();
+      if (last.length === 2 && distance(last)) {
+        const fingers = [...down.values()], was = between(last), is = between(fingers);
         pinched = true;
-        this.by(distance([a, b]) / apart, { clientX: (a.clientX + b.clientX) / 2, clientY: (a.clientY + b.clientY) / 2 });
+        this.by(distance(fingers) / distance(last), was);
+        if (this.scale > 1) this.set(this.scale, this.x + is.clientX - was.clientX, this.y + is.clientY - was.clientY);
       } else if (this.scale > 1) {
         this.set(this.scale, this.x + event.clientX - before.clientX, this.y + event.clientY - before.clientY);
       }

@@ -149,3 +149,51 @@ def test_review_server_opens_only_folders_of_the_page(
         status, _, body = owner.ask(base + "reveal", asked)
         assert status == 409 and b"without a desktop" in body
     assert subprocess.run(["cat", opened], capture_output=True, check=True).stdout.count(b"\n") == 1
+
+
+def test_viewer_two_fingers_zoom_and_move_and_one_finger_swipes(
+    photos: Path, browser: "Browser"
+) -> None:
+    context = browser.new_context(
+        viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True
+    )
+    page = context.new_page()
+    with reviewing() as url:
+        page.goto(url)
+        page.locator("#list .tile").first.tap()
+        page.wait_for_function("document.getElementById('large').naturalWidth > 0")
+        touch = context.new_cdp_session(page)
+
+        def fingers(kind: str, *points: tuple[float, float]) -> None:
+            places = [{"x": x, "y": y, "id": number} for number, (x, y) in enumerate(points)]
+            touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": places})
+
+        def middle() -> tuple[float, float]:
+            box = place_of(page)
+            return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+        stage = page.locator("#stage").bounding_box()
+        assert stage is not None
+        x, y = stage["x"] + stage["width"] / 2, stage["y"] + stage["height"] / 2
+        width = place_of(page)["width"]
+        fingers("touchStart", (x - 20, y), (x + 20, y))
+        for step in range(1, 9):
+            fingers("touchMove", (x - 20 - 5 * step, y), (x + 20 + 5 * step, y))
+        assert place_of(page)["width"] == pytest.approx(3 * width, rel=0.02)
+        before = middle()
+        for step in range(1, 9):  # both fingers move together
+            fingers(
+                "touchMove", (x - 60 + 4 * step, y + 5 * step), (x + 60 + 4 * step, y + 5 * step)
+            )
+        fingers("touchEnd")
+        after = middle()
+        assert after[0] - before[0] == pytest.approx(32, abs=3)
+        assert after[1] - before[1] == pytest.approx(40, abs=3)
+        assert page.inner_text("#position").startswith("1 of")  # a pinch is no swipe
+        page.click("#zoom-fit")
+        fingers("touchStart", (x + 80, y))
+        for step in range(1, 9):
+            fingers("touchMove", (x + 80 - 20 * step, y))
+        fingers("touchEnd")
+        page.wait_for_function("document.getElementById('position').textContent.startsWith('2 of')")
+    context.close()
