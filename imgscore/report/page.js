@@ -164,6 +164,7 @@ if (page.review) {
 $("keys").append(...KEYS.flatMap(([key, what]) => [make("dt", {}, make("kbd", {}, key)), make("dd", {}, what)]));
 $("labelling").hidden = !page.review;
 $("strip").hidden = !page.review;
+$("report-hint").hidden = page.review;
 $("open-folder").hidden = !page.review;
 document.body.classList.toggle("review", page.review);
 $("renew").onclick = () => renew(fill);

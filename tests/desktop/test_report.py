@@ -111,6 +111,7 @@ def test_report_page_in_a_browser_works(library: Path, tmp_path: Path, page: "Pa
     page.goto(file.as_uri())
     every = names(page)
     assert len(every) == 39 and page.inner_text("#count") == "39 of 57 images"
+    assert "To search for words" in page.inner_text("#report-hint")
     kinds = ["text" in name for name in every]
     assert kinds == sorted(kinds)  # suns first
     page.evaluate(
