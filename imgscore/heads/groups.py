@@ -9,14 +9,15 @@ from __future__ import annotations
 import numpy as np
 
 from imgscore.heads.arrays import Bools, Ints
+from imgscore.heads.sides import smaller_side
 from imgscore.heads.similar import Pairs, find_root, number_groups, unite
 
 MAX_GROUP_SHARE = 0.1
 """The largest share of all labels that a group may have if it is joined by distance ratios only. A
 larger group would make the folds unequal."""
 FOLDS = 10
-"""The largest number of folds of a cross-validation. There are fewer folds if there are fewer
-groups."""
+"""The largest number of folds of a cross-validation. There are fewer folds if one side of the
+labels (see sides.py) has fewer than FOLDS labels."""
 
 
 def fold_groups(pairs: Pairs) -> Ints:
@@ -46,12 +47,12 @@ def split(upper: Bools, groups: Ints | None = None, folds: int = FOLDS, seed: in
 
     Each group is in one fold. The labels of each side are spread evenly over the folds.
 
-    The number of folds is at most the number of groups, and at least 2. If one fold is left out,
-    the other folds contain labels of both sides. The only exception: if all labels of one side are
-    in one group, one fold contains all of them.
+    The number of folds is at most the number of labels of the smaller side, and at least 2. If one
+    fold is left out, the other folds therefore contain labels of both sides. The only exception: if
+    all labels of one side are in one group, one fold contains all of them.
     """
+    folds = max(2, min(folds, smaller_side(upper)))
     groups = np.arange(len(upper)) if groups is None else groups
-    folds = max(2, min(folds, len(np.unique(groups))))
     return _deal(np.stack([upper, ~upper], axis=1), groups, folds, seed)
 
 
@@ -65,7 +66,7 @@ def split_answers(
 
     A comparison between two folds is missing in the heads of both folds. The two images of a
     comparison are therefore in one fold, unless their group would be larger than MAX_GROUP_SHARE of
-    all images. There are `folds` folds, or fewer if there are fewer groups.
+    all images. There are `folds` folds, also if one side has fewer labels.
     """
     if not len(comparisons):
         return split(upper, groups, folds, seed)

@@ -124,3 +124,11 @@ def test_split_without_groups_leaves_both_kinds_outside_each_fold(count, seed):
 def test_near_duplicates_equal_times_join_only_similar_images():
     values = np.random.default_rng(0).normal(size=(100, 60)).astype(np.float16)
     assert len(pairs_of(values, np.zeros(100)).rows) == 0
+
+
+def test_split_two_keeps_makes_two_folds():
+    """With single labels left out, the held-out AUC of ten labels is about .2 instead of .7."""
+    keep = np.arange(10) < 2
+    fold = split(keep)
+    assert fold.max() == 1
+    assert sorted(fold[keep]) == [0, 1]
