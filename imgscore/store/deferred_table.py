@@ -39,7 +39,14 @@ class DeferrableTable(Table):
         pending, get = self._pending, self.own.getter()
         if not pending:
             return get
-        return lambda key, default: pending.get(key) or get(key, default)
+
+        def get_value(key: bytes, default: bytes) -> bytes:
+            if key not in pending:
+                return get(key, default)
+            value = pending[key]
+            return default if value is None else value
+
+        return get_value
 
     def scan(self, prefix: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         return self._scan(self.own.scan(prefix), lambda key: key.startswith(prefix))

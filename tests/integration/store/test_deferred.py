@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from imgscore.engine import apply
@@ -138,6 +138,7 @@ KEYS = st.binary(min_size=1, max_size=2)
 
 
 @settings(max_examples=60, deadline=None)
+@example([("put", b"\1", b"\0"), ("defer", b"\0", b"\1")])
 @given(st.lists(st.tuples(st.sampled_from(["defer", "put", "part"]), KEYS, KEYS), max_size=20))
 def test_deferrable_table_reads_like_a_table_without_deferred_writes(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, bytes, bytes]]
