@@ -44,7 +44,7 @@ SAMPLE_SECONDS = 0.05
 
 def measure(setting: Setting) -> Iterator[Figure]:
     """Measure a first order, which changes every date, and an order after a few more labels."""
-    count, labels, more = setting.choose((5_000, 60, 10), (100_000, 300, 30))
+    count, labels, more = setting.choose((8_000, 60, 10), (100_000, 300, 30))
     sandbox = new_sandbox(setting.scratch / "sandbox", train_after=3600, worker_idle=0, settle=0.05)
     keep = prepare(sandbox, count)
     names = sorted(keep)
