@@ -24,7 +24,7 @@ from bench.figures import (
 
 BENCHES = (
     "embed", "decode", "latency", "train", "score", "order", "order_groups", "order_session",
-    "retrain", "rescan", "event", "idle", "startup", "size", "scale", "search", "groups",
+    "retrain", "rescan", "event", "idle", "startup", "size", "scale", "workers", "search", "groups",
     "label_effect",
 )  # fmt: skip
 DEMO_IMAGES = 480

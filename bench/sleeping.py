@@ -1,11 +1,14 @@
 """Workers that sleep instead of reading, decoding and embedding files, for benchmarks.
 
 `python -m bench.sleeping SECONDS` scans the inboxes of the config with such workers until all files
-are in the store, and prints a JSON object with the wall time and the CPU time of this process.
+are in the store. `python -m bench.sleeping SECONDS DIR WORKERS` runs `imgscore embed` with them.
+Both print a JSON object with the wall time and the CPU time of this process, in seconds.
 """
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import sys
 import tempfile
@@ -55,27 +58,42 @@ def replace_workers(seconds: float, vectors: Path, model: str = Config().model) 
 
 
 def main() -> None:
-    """Scan until every file is in the store, and print the times."""
+    """Scan or embed until every file is in the store, and print the times."""
+    seconds, *rest = sys.argv[1:]
+    with tempfile.TemporaryDirectory() as folder:
+        replace_workers(float(seconds), Path(folder) / "vectors", settings_in_force().model)
+        start, cpu_start = time.perf_counter(), time.process_time()
+        files = _embed(*rest) if rest else _scan()
+        wall, cpu = time.perf_counter() - start, time.process_time() - cpu_start
+    print(json.dumps({"files": files, "seconds": wall, "cpu": cpu}))
+
+
+def _scan() -> int:
     from imgscore.engine.engine import open_engine
     from imgscore.store.lock import StoreLock
     from imgscore.store.store import Store
     from imgscore.verbs import scan
     from imgscore.verbs.base import drive
 
-    settings = settings_in_force()
-    with tempfile.TemporaryDirectory() as folder:
-        replace_workers(float(sys.argv[1]), Path(folder) / "vectors", settings.model)
-        start, cpu_start = time.perf_counter(), time.process_time()
-        with (
-            StoreLock(paths.data_folder()),
-            Store(paths.store_folder()) as store,
-            open_engine(store, settings, paths.heads_folder()) as engine,
-        ):
-            for _ in drive(engine, scan.run(engine, scan.Request())):
-                if engine.indexer.indexed and not engine.indexer.pending:
-                    break
-            seconds, cpu = time.perf_counter() - start, time.process_time() - cpu_start
-            print(json.dumps({"files": engine.indexer.indexed, "seconds": seconds, "cpu": cpu}))
+    with (
+        StoreLock(paths.data_folder()),
+        Store(paths.store_folder()) as store,
+        open_engine(store, settings_in_force(), paths.heads_folder()) as engine,
+    ):
+        for _ in drive(engine, scan.run(engine, scan.Request())):
+            if engine.indexer.indexed and not engine.indexer.pending:
+                break
+        return engine.indexer.indexed
+
+
+def _embed(folder: str, workers: str) -> int:
+    from imgscore.cli import main as cli
+
+    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.suppress(SystemExit):
+        sys.argv = ["imgscore", "embed", folder, "--workers", workers, "--json"]
+        cli.main()
+    count: int = json.loads(out.getvalue().splitlines()[-1])["embedded"]
+    return count
 
 
 if __name__ == "__main__":

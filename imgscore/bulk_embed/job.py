@@ -87,6 +87,8 @@ class _Part:
         self.count = len(paths)
         self.answers: dict[bytes, Answer] = {}
         self.error: ImgscoreError | None = None
+        self.turn = threading.Event()
+        """set if the part is done, or if its thread has to run the pool"""
 
     @property
     def is_done(self) -> bool:
@@ -96,15 +98,16 @@ class _Part:
 class _SharedPool:
     """A pool that all threads of this process use, so that one device process serves all of them.
 
-    One thread at a time runs one step of the pool, for the files of all threads. A thread whose
-    files are done never waits for the files of another thread.
+    One thread at a time runs the pool, for the files of all threads, until its own files are done.
+    Then the thread of the oldest part runs the pool. The other threads wait, and none of them is
+    woken before its files are done: with 64 threads, that would take longer than an answer.
     """
 
     def __init__(self, settings: WorkerSettings, size: int) -> None:
         self._pool = Pool(settings, size, idle_seconds=0.0)
         self._changed = threading.Condition()
         self._runs = False
-        """whether a thread runs the pool now"""
+        """whether a thread runs the pool now, or has its turn"""
         self._parts: deque[_Part] = deque()
         """the parts that are not done, oldest first"""
         self._sent: dict[bytes, list[_Part]] = {}
@@ -114,21 +117,29 @@ class _SharedPool:
         part = _Part(paths)
         with self._changed:
             self._parts.append(part)
-            while not part.is_done:
-                if self._runs:
-                    self._changed.wait()
-                    continue
-                self._runs = True
-                self._changed.release()
-                try:
+            is_first, self._runs = not self._runs, True
+        if not is_first:
+            part.turn.wait()
+        if is_first or not part.is_done:
+            try:
+                while not part.is_done:
                     self._step()
-                finally:
-                    self._changed.acquire()
-                    self._runs = False
-                    self._changed.notify_all()
+            finally:
+                self._end_turn(part)
         if part.error is not None:
             raise part.error
         return part.answers
+
+    def _end_turn(self, part: _Part) -> None:
+        """Give the turn to the thread of the oldest part."""
+        with self._changed:
+            with contextlib.suppress(ValueError):  # A part that is done was removed already.
+                self._parts.remove(part)
+            if self._parts:
+                self._parts[0].turn.set()
+            else:
+                self._runs = False
+                self._changed.notify_all()
 
     def _step(self) -> None:
         """Send files of all parts to workers, and process the answers that arrive."""
@@ -137,8 +148,13 @@ class _SharedPool:
         for part in parts:
             while part.waiting and self._pool.has_room():
                 path = part.waiting.popleft()
+                try:
+                    self._pool.submit(IndexFile(path, "", None, stored=False))
+                except ImgscoreError as error:  # No worker can be started.
+                    part.error = error
+                    self._finish(part)
+                    break
                 self._sent.setdefault(path, []).append(part)
-                self._pool.submit(IndexFile(path, "", None, stored=False))
         for task, answer in self._pool.answers(STEP_SECONDS):
             assert isinstance(task, IndexFile)
             if isinstance(answer, Notice):
@@ -155,8 +171,13 @@ class _SharedPool:
                 case _:
                     part.answers[task.path] = answer
             if part.is_done:
-                with self._changed, contextlib.suppress(ValueError):  # Another answer removed it.
-                    self._parts.remove(part)
+                self._finish(part)
+
+    def _finish(self, part: _Part) -> None:
+        """Let the thread of a part that is done return."""
+        with self._changed, contextlib.suppress(ValueError):  # Another answer removed it.
+            self._parts.remove(part)
+        part.turn.set()
 
     def close(self) -> None:
         """End the worker processes."""

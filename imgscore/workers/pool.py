@@ -113,14 +113,18 @@ class Pool:
         for_training = not isinstance(task, FileTask)
         if not for_training and self._has_suspect():
             return False
-        workers = [w for w in self._workers.values() if w.for_training == for_training]
-        free = [worker for worker in workers if worker.is_free(task)]
-        idle = next((worker for worker in free if not worker.tasks), None)
+        count, chosen = 0, None
+        for worker in self._workers.values():
+            if worker.for_training == for_training:
+                count += 1
+                fewer = chosen is None or len(worker.tasks) < len(chosen.tasks)
+                if fewer and worker.is_free(task):
+                    chosen = worker
+        has_idle, size = chosen is not None and not chosen.tasks, 1 if for_training else self._size
         if self.device is not None and not for_training:
-            self.device.count(busy=idle is None and len(workers) >= self._size)
-        if idle is None and len(workers) < (1 if for_training else self._size):
-            idle = self._start(for_training)
-        chosen = idle or min(free, key=lambda worker: len(worker.tasks), default=None)
+            self.device.count(busy=not has_idle and count >= size)
+        if not has_idle and count < size:
+            chosen = self._start(for_training)
         if chosen is None:
             return False
         chosen.send(task)
