@@ -30,7 +30,7 @@ from imgscored.mailbox import Mailbox
 from imgscored.notifications import Notifications
 from imgscored.power import Power
 from imgscored.schedule import Schedule
-from imgscored.sd_notify import sd_notify
+from imgscored.sd_notify import by_service_manager, sd_notify
 from imgscored.server import Server
 from imgscored.startup import StartupReport
 from imgscored.watcher import Watcher
@@ -52,6 +52,12 @@ def serve(mailbox: Mailbox, report: StartupReport, terminal: log.Terminal | None
     ImgscoreError if the daemon cannot start.
     """
     settings = config.load()
+    if not settings.watch and by_service_manager():
+        # `imgscore unwatch` may have removed the last folder. The service stays installed, and it
+        # must not fail at each login. Also a service that ends at once must send READY.
+        logger.info("no folder is watched; add a folder: imgscore init INBOX")
+        sd_notify(READY="1", STATUS="no folder is watched")
+        return False
     if not settings.watch:
         raise ConfigError(
             f"{paths.config_file()}: no folder is watched", "add a folder: imgscore init INBOX"

@@ -24,6 +24,11 @@ def sd_notify(**state: str) -> None:
         return
 
 
+def by_service_manager() -> bool:
+    """Return whether a service manager has started this process, and waits for READY."""
+    return os.environ.get("NOTIFY_SOCKET", "").startswith(("/", "@"))
+
+
 def watchdog_seconds() -> float | None:
     """Return the seconds between two watchdog pings, or None if the service manager needs none."""
     microseconds = os.environ.get("WATCHDOG_USEC", "")

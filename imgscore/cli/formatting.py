@@ -166,7 +166,6 @@ LEFT_ALONE_WORDS = {
     "videos": ("video", "videos"),
     "svg": ("SVG", "SVGs"),
     "unfinished": ("unfinished download", "unfinished downloads"),
-    "unsupported": ("unsupported image", "unsupported images"),
     "unknown": ("other file", "other files"),
 }
 """For each reason to leave a file alone: the word for one file, and the word for several files."""

@@ -14,6 +14,7 @@ import typer
 
 from imgscore.cli.output import printable, wrapped
 from imgscore.reconcile.inbox_survey import Survey
+from imgscore.watches import within
 
 KEEP_NAMES = frozenset((
     "keep", "keeps", "keeper", "keepers", "kept", "select", "selects", "selected", "pick", "picks",
@@ -125,13 +126,39 @@ def choose(
             own = own or all("/" in name for name in names)
             chosen[label] = [*([label] if own else []), *names]
         elif not asks:
-            options = " ".join(f"--{label} {shlex.quote(name)}" for name in names)
-            notes.append(
-                f"{_listed(names)} in the inbox {'is' if len(names) == 1 else 'are'} not used for "
-                f"the label {label}; to use {'it' if len(names) == 1 else 'them'}: imgscore init "
-                f"{shlex.quote(os.fsdecode(inbox))} {options}"
-            )
+            notes.append(_note(inbox, names, label))
     return Choice(chosen["keep"], chosen["trash"], notes)
+
+
+def unused(inbox: bytes, contents: Survey, used: Iterable[bytes]) -> list[str]:
+    """Return a note for each label with folders such as Rejected/ that a watched inbox does not
+    use.
+
+    `used`: the label folders of the watch. The config stays as it is: an option changes it.
+    """
+    folders = set(used)
+    notes: list[str] = []
+    for label, names in find(inbox, contents.images)._asdict().items():
+        rest = [
+            name
+            for name in names
+            if not any(within(os.path.join(inbox, os.fsencode(name)), folder) for folder in folders)
+        ]
+        if rest:
+            notes.append(
+                f"the folder is watched already, so its settings stay: {_note(inbox, rest, label)}"
+            )
+    return notes
+
+
+def _note(inbox: bytes, names: list[str], label: str) -> str:
+    """Return a note that folders are not used for a label, and how to use them."""
+    options = " ".join(f"--{label} {shlex.quote(name)}" for name in names)
+    return (
+        f"{_listed(names)} in the inbox {'is' if len(names) == 1 else 'are'} not used for "
+        f"the label {label}; to use {'it' if len(names) == 1 else 'them'}: imgscore init "
+        f"{shlex.quote(os.fsdecode(inbox))} {options}"
+    )
 
 
 def _agrees(names: list[str], count: int, label: str) -> bool:

@@ -13,7 +13,9 @@ from itertools import islice
 from pathlib import Path
 
 from imgscore import paths
+from imgscore.doctor import stored_facts
 from imgscore.doctor.finding import Finding
+from imgscore.engine.log_text import counted
 from imgscore.images.formats import is_image_name
 from imgscore.reconcile import xdg_trash
 from imgscore.system import mounts
@@ -38,6 +40,16 @@ def watch_folders(watch: Watch) -> Iterator[Finding]:
             yield finding
         else:
             yield finding._replace(check="stars", detail=f"{role}: {finding.detail}")
+    linked = stored_facts.read().linked_outside.get(os.fsdecode(watch.inbox), 0)
+    if linked:
+        files = counted(linked, "file")
+        yield Finding(
+            "hard links",
+            "warning",
+            f"{files} in {os.fsdecode(watch.inbox)} with a hard link outside of the watched "
+            "folders: imgscore sets no date there, because the file outside would get it, too",
+            "to put such a file in order, replace it by a copy: cp a.jpg b.jpg && mv b.jpg a.jpg",
+        )
     for marker in find_markers(Path(os.fsdecode(watch.inbox))):
         yield Finding("sync", "warning", marker.sentence, "see docs/viewers.md, Things to know")
 

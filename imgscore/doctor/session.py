@@ -8,11 +8,10 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from imgscore import client, paths
+from imgscore.doctor import stored_facts
 from imgscore.doctor.finding import Finding
-from imgscore.errors import ImgscoreError, NoDesktopError, StoreError
-from imgscore.store import journal, pages
+from imgscore.errors import ImgscoreError, NoDesktopError
 from imgscore.store.lock import published_socket
-from imgscore.store.store import Store
 from imgscore.system import tray_backend
 from imgscore.verbs.base import rows_of
 from imgscore.verbs.status import Request
@@ -86,7 +85,7 @@ def clock() -> Iterator[Finding]:
     now = time.time()
     time_now = datetime.fromtimestamp(now).strftime("%Y-%m-%d %H:%M:%S")
     remedy = "set the clock; see: timedatectl"
-    latest = _latest_touch()
+    latest = stored_facts.read().latest_touch
     if now < EARLIEST:
         yield Finding("clock", "problem", f"the clock shows {time_now}", remedy)
     elif latest > now + SLACK:
@@ -95,24 +94,6 @@ def clock() -> Iterator[Finding]:
         yield Finding("clock", "warning", detail, remedy)
     else:
         yield Finding("clock", "ok", time_now)
-
-
-def _latest_touch() -> float:
-    """Return the time of the last touch, in seconds since 1970.
-
-    Return 0 if there was no touch, or if the store cannot be read.
-    """
-    if not (paths.store_folder() / "data.mdb").exists():
-        return 0.0
-    try:
-        # LMDB could crash this process if a page were damaged.
-        pages.check(paths.store_folder() / "data.mdb")
-        with Store(paths.store_folder(), readonly=True) as store, store.read() as txn:
-            for _, touch in journal.newest_first(txn):
-                return touch.time_ns / 1e9
-    except StoreError:
-        pass  # Ignore the error here: the check `store` reports it.
-    return 0.0
 
 
 def display() -> Iterator[Finding]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections import Counter
 from collections.abc import Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, ClassVar
@@ -84,8 +83,8 @@ class WatchStatus(msgspec.Struct):
     """the changes that were planned but not made; null if `dry_run` is false"""
     left_alone: dict[str, int] = {}
     """the number of files in the folders of the watch that imgscore leaves alone, by reason:
-    `hidden`, `links`, `hard links` (to places outside), `videos`, `svg`, `unfinished` (downloads),
-    `unsupported` or `unknown`"""
+    `hidden`, `links`, `hard links` (to places outside), `videos`, `svg`, `unfinished` (downloads)
+    or `unknown`"""
     keep_folder: str = "keep"
     """the first keep folder, relative to the inbox if it is in the inbox"""
     trash_folder: str = "trash"
@@ -200,23 +199,15 @@ def status(engine: Engine, *, running: bool = False) -> Response:
     heads = {taste: ctx.ordering_head(taste) for taste in tastes}
     with ctx.store.read() as txn:
         group_count = groups.count(txn)
-        found = [
-            (place.watch.inbox, failure)
+        failed = [
+            Failure(display_path(failure.path), failure.reason, failure.remedy)
             for failure in sorted(
                 failures.iter_all(txn), key=lambda failure: -failure.seen.ctime_ns
             )
-            if (place := ctx.watches.locate(failure.path)) is not None
+            if ctx.watches.locate(failure.path) is not None
         ]
-        failed = [
-            Failure(display_path(failure.path), failure.reason, failure.remedy)
-            for _, failure in found
-        ]
-        unsupported = Counter(
-            inbox for inbox, failure in found if failure.reason.startswith("unsupported")
-        )
         watches = [
-            _watch_status(engine, txn, watch, heads[watch.taste], unsupported[watch.inbox])
-            for watch in ctx.watches.all
+            _watch_status(engine, txn, watch, heads[watch.taste]) for watch in ctx.watches.all
         ]
     failed += [
         Failure(display_path(path), error.what, error.remedy)
@@ -294,9 +285,7 @@ def of_a_start() -> Response:
     )
 
 
-def _watch_status(
-    engine: Engine, txn: Txn, watch: Watch, head: str | None, unsupported: int
-) -> WatchStatus:
+def _watch_status(engine: Engine, txn: Txn, watch: Watch, head: str | None) -> WatchStatus:
     from imgscore.store import counts
 
     taste = engine.trainer.tastes[watch.taste]
@@ -311,8 +300,7 @@ def _watch_status(
         head=head,
         labels=LabelCounts(taste.count("keep"), taste.count("trash")),
         planned=_planned(engine, watch) if engine.ctx.config.dry_run else None,
-        left_alone=engine.indexer.left_alone.of(watch.inbox)
-        | ({"unsupported": unsupported} if unsupported else {}),
+        left_alone=engine.indexer.left_alone.of(watch.inbox),
         keep_folder=_first_folder(watch.inbox, watch.keep, "keep"),
         trash_folder=_first_folder(watch.inbox, watch.trash, "trash"),
         graded={role: counts.files(txn, watch.inbox, role) for _, role in watch.graded},

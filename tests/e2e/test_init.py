@@ -78,6 +78,23 @@ def test_init_yes_uses_existing_folders_and_they_teach(tmp_path: Path, start: St
     assert (watch["keep_folder"], watch["trash_folder"]) == ("Keep", "Rejects")
 
 
+def test_init_yes_of_a_watched_folder_keeps_its_settings_and_says_so(tmp_path: Path) -> None:
+    inbox = tmp_path / "inbox"
+    for name, kind in (("Keep", "sun"), ("Rejects", "text")):
+        (inbox / name).mkdir(parents=True)
+        put(inbox / name, kind, 1)
+    first = imgscore("init", inbox, "--json").row
+    before = config.load()
+    second = imgscore("init", inbox, "--yes", "--json").row
+    assert config.load() == before
+    assert (second["keep"], second["trash"]) == (first["keep"], first["trash"])
+    keep, trash = second["warnings"]
+    assert "its settings stay" in keep and keep.endswith(f"imgscore init {inbox} --keep Keep")
+    assert trash.endswith("--trash Rejects")
+    assert imgscore("init", inbox, "--keep", "Keep", "--trash", "Rejects").code == 0
+    assert imgscore("init", inbox, "--yes", "--json").row["warnings"] == []
+
+
 def test_init_warns_of_images_whose_only_date_is_their_file_date(tmp_path: Path) -> None:
     inbox = tmp_path / "inbox"
     (inbox / "Rejected").mkdir(parents=True)

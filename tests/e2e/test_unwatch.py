@@ -1,6 +1,9 @@
 """`imgscore unwatch`: the dates come back, the config loses the watch, the labels stay."""
 
 import os
+import socket
+import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -8,7 +11,7 @@ import pytest
 from imgscore import config, paths
 from imgscore.testing import eventually
 from tests.conftest import put
-from tests.support.commands import Start, imgscore, newest_first
+from tests.support.commands import BIN, Start, imgscore, newest_first
 
 pytestmark = pytest.mark.core
 
@@ -80,6 +83,23 @@ def test_unwatch_of_the_last_watch_ends_the_daemon(ordered: Path, start: Start) 
     assert done.code == 0 and "the daemon was stopped" in done.err, done
     eventually(lambda: not daemon.running, what="the daemon ends")
     assert _dates(ordered) == {OLD_NS} and config.load().watch == []
+
+
+def test_daemon_of_the_service_without_a_watch_ends_with_0(ordered: Path, tmp_path: Path) -> None:
+    assert imgscore("unwatch", ordered).code == 0
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        environment = os.environ | {"NOTIFY_SOCKET": str(tmp_path / "notify")}
+        done = run_imgscored(environment)
+        assert done.returncode == 0 and "no folder is watched" in done.stderr, done
+        assert "READY=1" in manager.recv(1000).decode()
+    done = run_imgscored(os.environ)
+    assert done.returncode == 3 and "imgscore init INBOX" in done.stderr
+
+
+def run_imgscored(environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    command = [BIN / "imgscored"]
+    return subprocess.run(command, env=environment, check=False, capture_output=True, text=True)
 
 
 def test_unwatch_keep_dates_changes_no_file(ordered: Path) -> None:

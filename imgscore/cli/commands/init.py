@@ -173,6 +173,8 @@ def init(
             text = config_edit.with_watch_setting(text, inboxes.index(folder), key, value)
     watches = Watches.of(config.parse(text, str(path))).all
     (watch,) = (watch for watch in watches if watch.inbox == folder)
+    used = [place for place, _ in watch.label_folders()]
+    notes += [] if existing is None else sorted_folders.unused(folder, contents, used)
     row = _response(watch, path, contents, notes)
     if existing is None:
         _count_dates(row, contents.outside(*(place for place, _ in watch.label_folders())))
