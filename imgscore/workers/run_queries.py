@@ -28,7 +28,7 @@ from imgscore.heads.recipes import AUTO, recipe
 from imgscore.heads.suspect_comparisons import suspect_comparisons
 from imgscore.paths import head_file
 from imgscore.report import gather
-from imgscore.store import head_inputs, heads, labels, sightings
+from imgscore.store import head_inputs, heads, labels, sightings, vectors
 from imgscore.store.examples import examples_of, extras
 from imgscore.store.image_paths import present_path
 from imgscore.workers.queries import (
@@ -183,16 +183,12 @@ def _candidates(
     dim].
     """
     labelled = {digest for digest, _ in labels.iter_all(txn, query.taste)}
-    inboxes = set(query.inboxes)
-    digests = {
-        sighting.digest
-        for sighting in sightings.iter_all(txn)
-        if sighting.role == "inbox"
-        and sighting.inbox in inboxes
-        and sighting.digest not in labelled
-    }
-    rows = sorted(head_inputs.get_many(txn, context.spec, digests))
-    rows = rows[:: -(-len(rows) // MAX_CANDIDATES) or 1]
+    has_vector = vectors.is_embedded(txn, context.spec.image_embedder)
+    unlabelled = set(sightings.digests(txn, query.inboxes)) - labelled
+    digests = sorted(filter(has_vector, unlabelled))
+    # Read only the vectors of the chosen images: those of all images may need more than the memory.
+    step = -(-len(digests) // MAX_CANDIDATES) or 1
+    rows = sorted(head_inputs.get_many(txn, context.spec, digests[::step]))
     values = b"".join(vector for _, vector in rows)
     matrix = np.frombuffer(values, np.float16).reshape(-1, context.spec.dim)
     return [digest for digest, _ in rows], matrix
