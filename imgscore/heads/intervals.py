@@ -57,13 +57,18 @@ def of_auc(value: float, keeps: float, trashes: float) -> Interval:
     standard error is that of Hanley and McNeil (1982) for θ, not for `value`.
     """
     theta = np.linspace(0, 1, STEPS + 1)
-    pairs = (keeps + trashes) / 2 - 1
-    more = 1 + pairs * ((1 - theta) / (2 - theta) + theta / (1 + theta))
-    error = np.sqrt(theta * (1 - theta) * more / (keeps * trashes))
+    error = error_of_auc(theta, keeps, trashes)
     above = AUC_Z + FEW_LABELS_Z * np.exp(-(keeps + trashes) / FEW_LABELS)
     inside = theta[(value - theta <= AUC_Z * error) & (theta - value <= above * error)]
     low, high = (inside[0], inside[-1]) if len(inside) else (value, value)
     return Interval(value, float(min(low, value)), float(max(high, value)))
+
+
+def error_of_auc(theta: NDArray[np.float64], keeps: float, trashes: float) -> NDArray[np.float64]:
+    """Return the standard errors of AUCs `theta`, by Hanley and McNeil (1982)."""
+    pairs = (keeps + trashes) / 2 - 1
+    more = 1 + pairs * ((1 - theta) / (2 - theta) + theta / (1 + theta))
+    return np.asarray(np.sqrt(theta * (1 - theta) * more / (keeps * trashes)))
 
 
 def of_mean(values: NDArray[np.float64], groups: Ints) -> Interval:

@@ -10,6 +10,7 @@ from msgspec import UNSET, UnsetType
 
 from imgscore.heads.arrays import Bools, Floats, Ints
 from imgscore.heads.base import Examples, Fitted, Head, OnProgress, no_progress
+from imgscore.heads.intervals import error_of_auc, independent
 from imgscore.heads.measures import (
     Ranking,
     correct,
@@ -20,12 +21,18 @@ from imgscore.heads.measures import (
     resample,
 )
 from imgscore.heads.recipes import AUTO, WORDS, recipe
-from imgscore.heads.results import Comparison, PairQuality, Quality
-from imgscore.heads.sides import smaller_side, upper_side
+from imgscore.heads.results import Comparison, Interval, PairQuality, Quality
+from imgscore.heads.sides import MIN_SIDE, smaller_side, upper_side
 
-MIN_COMPARED = 10
-"""The smallest number of labels of each side (keep and trash, or as sides.py divides grades) that a
-comparison needs. With fewer labels, the interval of the comparison is too wide for a decision."""
+MIN_WORDS_COMPARED = 10
+"""The smallest number of labels of each side (keep and trash, or as sides.py divides grades) with
+which a words head is compared as other heads are. They also take precedence over comparisons of two
+images."""
+REFUSAL_ERRORS = 1.45
+"""The number of standard errors by which the AUC of a new head must be lower for its refusal. The
+figures are in bench/LEARNING.md, "May a new head replace the old one?"."""
+MAX_AUC = 0.98
+"""The largest AUC of which the standard error is computed. That of an AUC of 1 would be 0."""
 MIN_COMPARED_PAIRS = 20
 """The smallest number of comparisons of two images that a comparison of two heads needs."""
 
@@ -89,33 +96,35 @@ def train(
     `on_progress`: is called with the progress of the recipe, if the training takes long.
 
     The function makes the first comparison in this list that is possible:
-    1. "new labels", if there are MIN_COMPARED new labels of each side. A label is new if `previous`
+    1. "new labels", if there are MIN_SIDE new labels of each side. A label is new if `previous`
        was trained without this label and without the labels of near-duplicates. The scores of
        `previous` are compared with the held-out scores of the new head.
     2. "new comparisons", if there are MIN_COMPARED_PAIRS new comparisons of two images. The answers
-       "same" do not count.
+       "same" do not count. They are preferred to fewer than MIN_WORDS_COMPARED new labels.
     3. "same folds", if the two heads differ in their recipe or settings, and if there are
-       MIN_COMPARED labels of each side. For each fold, one head of each recipe is trained without
+       MIN_SIDE labels of each side. For each fold, one head of each recipe is trained without
        this fold. The held-out scores of the two recipes are compared.
     4. No comparison. The two heads have equal settings, for example, and differ only in their
        labels.
 
-    The new head is rejected if its AUC is lower than the AUC of `previous` with 97.5 % confidence.
-    With grades, the pairwise accuracy takes the place of the AUC. The confidence is computed by a
-    paired bootstrap over groups. If there is no comparison, the new head is accepted. A words head
-    has no training: with fewer labels than MIN_COMPARED of each side, it is replaced as soon as its
-    AUC is not larger. Raises UsageError if there are too few labels.
+    The new head is rejected if its AUC is lower than the AUC of `previous` by REFUSAL_ERRORS
+    standard errors; see `_compare`. With grades, the pairwise accuracy takes the place of the AUC.
+    On comparisons of two images, it is rejected with 97.5 % confidence of a paired bootstrap. If
+    there is no comparison, the new head is accepted. A words head has no training: with fewer
+    labels than MIN_WORDS_COMPARED of each side, it is replaced as soon as its AUC is not larger.
+    Raises UsageError if there are too few labels.
     """
     fitted = recipe(kind, device).fit(examples, on_progress=on_progress)
     head = fitted.head
-    comparison = None
+    comparison, is_worse = None, False
     if previous is not None and previous.embedder == head.embedder:
         unseen, new = _unseen(examples, seen, seen_comparisons)
-        if not _enough(examples.grades[unseen]) and (
+        if not _enough(examples.grades[unseen], MIN_WORDS_COMPARED) and (
             len(new) >= MIN_COMPARED_PAIRS
             or (previous.kind == WORDS and not examples.is_calibrated and len(new))
         ):
             comparison = _compare_on_pairs(examples, new, fitted.comparison_odds[new], previous)
+            is_worse = comparison.gain.high < 0
         elif _enough(examples.grades[unseen]) or (
             previous.kind == WORDS and examples.is_calibrated
         ):
@@ -123,7 +132,7 @@ def train(
                 examples.embeddings[unseen],
                 None if examples.extras is None else examples.extras[unseen],
             ).score
-            comparison = _compare(
+            comparison, is_worse = _compare(
                 "new labels", examples.take(unseen), fitted.held_out.score[unseen], old
             )
         elif _enough(examples.grades) and (
@@ -132,13 +141,15 @@ def train(
             again = recipe(previous.kind, device).fit(
                 examples, fitted.folds, previous.settings, on_progress
             )
-            comparison = _compare(
+            comparison, is_worse = _compare(
                 "same folds", examples, fitted.held_out.score, again.held_out.score
             )
     accepted = comparison is None or (
         comparison.gain.value >= 0
-        if previous is not None and previous.kind == WORDS and not _enough(examples.grades)
-        else comparison.gain.high >= 0
+        if previous is not None
+        and previous.kind == WORDS
+        and not _enough(examples.grades, MIN_WORDS_COMPARED)
+        else not is_worse
     )
     report = Report(
         kind=head.kind,
@@ -186,24 +197,36 @@ def _unseen(
     return is_new[: len(examples)], np.flatnonzero(new)
 
 
-def _enough(grades: Floats) -> bool:
-    """Return whether there are at least MIN_COMPARED labels of each side."""
-    return smaller_side(upper_side(grades)) >= MIN_COMPARED
+def _enough(grades: Floats, count: int = MIN_SIDE) -> bool:
+    """Return whether there are at least `count` labels of each side."""
+    return smaller_side(upper_side(grades)) >= count
 
 
-def _compare(basis: str, examples: Examples, new: Floats, old: Floats) -> Comparison:
+def _compare(basis: str, examples: Examples, new: Floats, old: Floats) -> tuple[Comparison, bool]:
+    """Return the comparison of the scores of two heads, and whether the new head is rejected.
+
+    The standard error of the gain is that of a paired bootstrap over groups, but at least that of
+    the mean of both AUCs by Hanley and McNeil (1982). With few labels, many bootstrap draws rank
+    all labels correctly, and their error is too small.
+    """
     new_ranking, old_ranking = Ranking(new, examples.grades), Ranking(old, examples.grades)
     groups: Ints = np.arange(len(examples)) if examples.groups is None else examples.groups
     gains = [new_ranking.pairwise(draw) - old_ranking.pairwise(draw) for draw in resample(groups)]
     value, previous = new_ranking.pairwise(), old_ranking.pairwise()
-    return Comparison(
+    theta = np.clip((value + previous) / 2, 0.5, MAX_AUC)
+    grades = np.asarray(examples.grades, np.float64)
+    smallest = error_of_auc(np.array([theta]), *independent(grades, groups))[0]
+    error = float(max(np.std(gains), smallest))
+    gain = value - previous
+    comparison = Comparison(
         basis,
         len(examples),
         value,
         previous,
-        interval(value - previous, gains),
+        Interval(gain, gain - 1.96 * error, gain + 1.96 * error),
         measure_of(examples.grades),
     )
+    return comparison, gain < -REFUSAL_ERRORS * error
 
 
 def _compare_on_pairs(

@@ -11,7 +11,7 @@ from imgscore.errors import UsageError
 from imgscore.heads.base import Scores
 from imgscore.heads.kernel import KernelRecipe
 from imgscore.heads.measures import Ranking
-from imgscore.heads.training import train
+from imgscore.heads.training import _compare, train
 
 
 class Backwards:
@@ -126,3 +126,27 @@ def test_train_imbalanced_labels_give_their_share_as_mean_score(made_up, share):
     examples = made_up(240, share=share)
     score = train(examples).head.score(made_up(400, seed=1, share=share).embeddings).score
     assert abs(float(score.mean()) - share) < 0.12
+
+
+def test_compare_ten_labels_refuses_a_head_at_chance(made_up):
+    examples = replace(made_up(10), grades=np.repeat([1, 0], 5).astype(np.float32))
+    good = np.arange(10, 0, -1, dtype=np.float32)
+    chance = np.array([1, 3, 5, 7, 9, 2, 4, 6, 8, 0], np.float32)
+    assert _compare("new labels", examples, chance, good)[1]
+    assert not _compare("new labels", examples, good, good)[1]
+    one_wrong = good.copy()
+    one_wrong[[4, 5]] = good[[5, 4]]
+    comparison, is_worse = _compare("new labels", examples, one_wrong, good)
+    assert not is_worse
+    assert comparison.gain.low < comparison.gain.value < 0 < comparison.gain.high
+
+
+def test_train_ten_new_labels_are_compared(made_up):
+    examples = made_up(40)
+    seen = np.arange(40) < 30
+    previous = train(examples.take(seen)).head
+    comparison = train(examples, previous=previous, seen=seen).report.comparison
+    assert comparison is not None and comparison.labels == 10
+    # The new labels have only one side.
+    one_side = seen | examples.keep
+    assert train(examples, previous=previous, seen=one_side).report.comparison is None
