@@ -42,6 +42,8 @@ COUNTS = (10, 20, 50, 100, 300)
 TESTED = 1000
 """the number of images that are ranked"""
 BOOTSTRAP = 1000
+CHANCE_DRAWS = 10
+"""the number of draws of labels from scores"""
 SETTINGS: dict[str, dict[str, Any]] = {
     "shipped": {},
     "similarity alone": {"reaches": [0.0]},
@@ -264,14 +266,22 @@ def rotated(cache: Path, draws: int, counts: tuple[int, ...]) -> None:
     print_ratios(title, chosen, counts, ["shipped", "chosen"])
 
 
+def calibration_error(score: np.ndarray, truth: np.ndarray, weight: np.ndarray) -> float:
+    """The expected calibration error of scores [n], with ten bins."""
+    bins = np.minimum((score * 10).astype(int), 9)
+    gaps = np.bincount(bins, weight * (score - truth), 10)
+    return float(np.abs(gaps).sum() / weight.sum())
+
+
 def trust(cache: Path, draws: int, counts: tuple[int, ...]) -> None:
     """Print the calibration of the head's scores, and the coverage of its intervals.
 
     The tested images have whims, too, because a score is the probability of a label. They are
     weighted as if they had the labels' share of images that fit the taste. The expected calibration
-    error has ten bins of equal width.
+    error has ten bins of equal width. The part of chance is the error of exactly calibrated scores:
+    that of the same scores with labels that are drawn from them.
     """
-    sums = np.zeros((len(counts), 5))
+    sums = np.zeros((len(counts), 6))
     total = 0
     for library in load(cache):
         for taste in library.tastes:
@@ -285,8 +295,8 @@ def trust(cache: Path, draws: int, counts: tuple[int, ...]) -> None:
                     keep, share = taste.keep[rest], taste.keep[rows].mean()
                     weight = np.where(keep, share / keep.mean(), (1 - share) / (1 - keep.mean()))
                     share = labels.mean()
-                    bins = np.minimum((score * 10).astype(int), 9)
-                    gaps = np.bincount(bins, weight * (score - truth), 10)
+                    drawn = np.random.default_rng(0).random((CHANCE_DRAWS, len(score))) < score
+                    chance = [calibration_error(score, each, weight) for each in drawn]
                     clipped = np.clip(np.where(truth, score, 1 - score), 1e-6, 1)
                     base = -share * np.log(share) - (1 - share) * np.log(1 - share)
                     measured = quality(fitted.held_out.score, labels.astype(np.float32))
@@ -294,14 +304,22 @@ def trust(cache: Path, draws: int, counts: tuple[int, ...]) -> None:
                     auc = ranking.auc(weight)
                     assert measured.auc is not None
                     sums[column] += [
-                        np.abs(gaps).sum() / weight.sum(),
+                        calibration_error(score, truth, weight),
+                        float(np.mean(chance)),
                         float(np.mean(weight * -np.log(clipped))),
                         base,
                         measured.auc.low <= auc <= measured.auc.high,
                         measured.auc.high - measured.auc.low,
                     ]
         print(library.name, file=sys.stderr, flush=True)
-    names = ("calibration error", "log loss", "log loss of a constant", "AUC covered", "width")
+    names = (
+        "calibration error",
+        "of it, chance",
+        "log loss",
+        "log loss of a constant",
+        "AUC covered",
+        "width",
+    )
     print_table(f"{total // draws} tastes, {draws} draws", counts, names, (sums / total).T)
 
 
