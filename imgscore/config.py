@@ -115,6 +115,9 @@ class DaemonConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """number of worker processes that embed images; 0 means one for each usable CPU"""
     train_after: Annotated[float, msgspec.Meta(ge=0, le=MAX_SECONDS)] = 1.0
     """seconds without a new label before training; this wait grows with the number of labels"""
+    order_from_keeps: bool = True
+    """whether the first image in keep/ already makes an order, by similarity to it; otherwise the
+    first order needs two images in keep/ and two in trash/"""
     file_seconds: Annotated[int, msgspec.Meta(ge=1, le=3600)] = 60
     """seconds after which decoding or embedding a file is stopped and reported as failed"""
     on_battery: Literal["wait", "work"] = "wait"

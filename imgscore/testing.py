@@ -202,10 +202,11 @@ class Sandbox:
 
         `inboxes`: the inboxes to watch. If `inboxes` is empty, the inbox of the sandbox is watched.
         `daemon`: settings of the [daemon] table. The default `on_battery = "work"` lets the daemon
-        work on battery too.
+        work on battery too. The default `order_from_keeps = false` leaves all dates as they are
+        until both labels exist.
         """
         self.make_home()
-        settings = {"on_battery": "work", **daemon}
+        settings = {"on_battery": "work", "order_from_keeps": False, **daemon}
         lines = [f"{name} = {json.dumps(value)}" for name, value in settings.items()]
         text = "\n".join(["[daemon]", *lines, ""])
         for inbox in inboxes or (self.inbox,):

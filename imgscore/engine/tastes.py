@@ -116,6 +116,8 @@ class TasteState:
     scored: int = 0
     """the number of files that the worker has scored since `scoring`"""
     unscored: bool = False
+    may_use_keeps: bool = False
+    """whether keep labels alone may make a head as long as trash labels are missing"""
     words: Words | None = None
     """the words of which a head must be made as long as labels are missing. None means that there
     are no words, or that the taste has a head."""
@@ -177,4 +179,11 @@ class TasteState:
     @property
     def wants_training(self) -> bool:
         """Return whether a training is scheduled but has not begun, and enough labels exist."""
-        return self.due is not None and not self.missing and self.training is None
+        enough = not self.missing or self.uses_keeps
+        return self.due is not None and enough and self.training is None
+
+    @property
+    def uses_keeps(self) -> bool:
+        """Return whether a head must be made of keep labels, because trash labels are missing."""
+        alone = self.may_use_keeps and self.words is None and self.count("keep") > 0
+        return alone and bool(self.missing)

@@ -69,6 +69,10 @@ class Trainer(Stage[Train | Rescore]):
         state = self.tastes[taste]
         state.grades = counts.grades_of(txn, taste)
         state.comparisons = comparisons.count(txn, taste)
+        config, head = self.ctx.config, heads.current(txn, taste)
+        no_better = head is None or bool(head.report.get("from_keeps"))
+        learns = config.daemon.order_from_keeps and config.head != "mlp"
+        state.may_use_keeps = learns and no_better
 
     def _new_state(self) -> TasteState:
         return TasteState(learns_comparisons=self.ctx.config.head != "mlp")
@@ -173,7 +177,8 @@ class Trainer(Stage[Train | Rescore]):
             if self.ctx.problems.waits(state, conditions.now):
                 continue
             if self._may_train(state, conditions):
-                if self.ctx.pool.submit(Train(taste, self.ctx.config.head)):
+                task = Train(taste, self.ctx.config.head, from_keeps=state.uses_keeps)
+                if self.ctx.pool.submit(task):
                     logger.debug(
                         "training%s on %s", of_taste(taste), counted(state.labels, "label")
                     )
@@ -271,6 +276,8 @@ class Trainer(Stage[Train | Rescore]):
                 self.ctx.problems.solved(state)
                 before = self.ctx.head(task.taste)
                 self.ctx.store.commit(lambda txn: heads.record(txn, record))
+                with self.ctx.store.read() as txn:
+                    self._count(txn, task.taste)
                 if record.accepted:
                     self._retire(task.taste, before)
                 self._forget_old_heads(task.taste)

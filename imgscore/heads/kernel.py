@@ -213,7 +213,7 @@ class KernelRecipe:
         if examples.is_calibrated:
             held_out = calibrated_by_fold(outputs[:labels], examples.grades, folds[:labels])
         else:
-            head, middle = _centred(head, examples)
+            head, middle = centred(head, examples)
             score = sigmoid(slope * outputs[:labels] - middle).astype(np.float32)
             held_out = Scores(score, np.zeros_like(score))
         return Fitted(head, held_out, folds, odds.astype(np.float32))
@@ -240,7 +240,7 @@ class KernelRecipe:
         return head
 
 
-def _centred(head: KernelHead, examples: Examples) -> tuple[KernelHead, float]:
+def centred(head: KernelHead, examples: Examples) -> tuple[KernelHead, float]:
     """Return the head with a score of 0.5 for the middle image of the library, and the change.
 
     The change is subtracted from the log-odds. A score is then the probability that the image is

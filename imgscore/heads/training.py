@@ -48,6 +48,7 @@ class Report(msgspec.Struct, frozen=True):
     `pairs`: how well held-out scores predict comparisons of two images. It is missing if there are
     none.
     `calibrated`: whether the scores are calibrated. Comparisons alone cannot calibrate scores.
+    `from_keeps`: whether random images took the place of trash labels; see from_keeps.py.
     """
 
     kind: str
@@ -61,6 +62,7 @@ class Report(msgspec.Struct, frozen=True):
     reason: str
     pairs: PairQuality | UnsetType = UNSET
     calibrated: bool = True
+    from_keeps: bool = False
 
 
 class Trained(NamedTuple):

@@ -59,6 +59,7 @@ class Train(msgspec.Struct, tag=True, frozen=True):
 
     `recipe`: the name of a recipe in heads.recipes.
     `like`, `dislike`: the words of the taste. If the recipe is "words", the head is made of them.
+    `from_keeps`: whether random images take the place of missing trash labels.
     """
 
     handler: ClassVar[str] = "training:train"
@@ -67,6 +68,7 @@ class Train(msgspec.Struct, tag=True, frozen=True):
     recipe: str = "auto"
     like: list[str] = []
     dislike: list[str] = []
+    from_keeps: bool = False
 
 
 class Plan(msgspec.Struct, tag=True, frozen=True):

@@ -200,7 +200,11 @@ def explain(context: Context, query: ExplainQuery) -> QueryRows:
     Raises ImgscoreError if the image has no embedding.
     """
     with context.store.read() as txn:
-        labelled = examples_of(txn, context.spec, query.taste, cache=context.library_cache)
+        labelled = examples_of(
+            txn, context.spec, query.taste, check=False, cache=context.library_cache
+        )
+        if not len(labelled.examples):
+            labelled.examples.check()
         vector = head_inputs.get(txn, context.spec, query.digest)
         if vector is None:
             raise ImgscoreError("the image has no embedding", "see: imgscore status")

@@ -19,6 +19,7 @@ from imgscore.heads import files
 from imgscore.heads.arrays import Floats, Half
 from imgscore.heads.base import Scores
 from imgscore.heads.checks import checked
+from imgscore.heads.from_keeps import train_from_keeps
 from imgscore.heads.recipes import MLP, WORDS
 from imgscore.heads.training import train as train_head
 from imgscore.heads.words import from_words
@@ -65,7 +66,7 @@ def train(context: Context, task: Train) -> Trained:
         # An MLP is trained on vectors of the library, which the cache does not contain.
         kinds = {task.recipe, previous.kind if previous is not None else ""}
         cache = None if MLP in kinds else context.library_cache
-        labelled = examples_of(txn, spec, task.taste, cache=cache)
+        labelled = examples_of(txn, spec, task.taste, check=not task.from_keeps, cache=cache)
     if before is not None and previous is not None:
         seen = np.array(
             [label.sequence <= before.label_sequence for label in labelled.labels], bool
@@ -74,15 +75,18 @@ def train(context: Context, task: Train) -> Trained:
             [answer.sequence <= before.comparison_sequence for answer in labelled.answers], bool
         )
     step("in training")
-    trained = train_head(
-        labelled.examples,
-        kind=task.recipe,
-        previous=previous,
-        seen=seen,
-        seen_comparisons=seen_answers,
-        device=context.device,
-        on_progress=context.on_progress,
-    )
+    if task.from_keeps:
+        trained = train_from_keeps(labelled.examples)
+    else:
+        trained = train_head(
+            labelled.examples,
+            kind=task.recipe,
+            previous=previous,
+            seen=seen,
+            seen_comparisons=seen_answers,
+            device=context.device,
+            on_progress=context.on_progress,
+        )
     files.save(trained.head, head_file(context.heads_folder, task.taste, version))
     if cache is not None and labelled.examples.library is not None:
         cache.save(labelled.background, labelled.examples.library)

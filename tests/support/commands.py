@@ -14,7 +14,10 @@ from tests.support import schemas
 from tests.support.processes import processes
 
 BIN = Path(sys.executable).parent
-FAST_TOML = "".join(["[daemon]\n", *(f"{name} = {value}\n" for name, value in FAST.items())])
+FAST_TOML = "".join(
+    ["[daemon]\norder_from_keeps = false\n"]
+    + [f"{name} = {value}\n" for name, value in FAST.items()]
+)
 Start = Callable[..., Sandbox]
 """start(**environment) → the sandbox, whose daemon listens"""
 

@@ -57,7 +57,9 @@ class LabelWorld:
             ),
             WatchConfig(inbox=f"{self.folder}/two", taste="memes", ratings=True),
         ]
-        daemon = DaemonConfig(settle=0.0, workers=1, train_after=0.0, free_mb=0)
+        daemon = DaemonConfig(
+            settle=0.0, workers=1, train_after=0.0, free_mb=0, order_from_keeps=False
+        )
         self._store = Store(self.folder / "store")
         self.engine = Engine(
             self._store, Config(watch=watches, daemon=daemon), self.folder / "heads",

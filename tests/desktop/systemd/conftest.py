@@ -37,6 +37,7 @@ CONFIG = """
 [daemon]
 settle = 0.1
 train_after = 0.2
+order_from_keeps = false
 file_seconds = 10
 """
 

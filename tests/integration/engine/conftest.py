@@ -165,7 +165,13 @@ class World:
                 ),
             ],
             dry_run=self.dry_run,
-            daemon=DaemonConfig(settle=self.settle_seconds, workers=1, train_after=0.0, free_mb=0),
+            daemon=DaemonConfig(
+                settle=self.settle_seconds,
+                workers=1,
+                train_after=0.0,
+                free_mb=0,
+                order_from_keeps=False,
+            ),
         )
         for name in ("keep", "trash"):
             for inbox in (self.inbox, *self.others):

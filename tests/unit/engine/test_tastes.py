@@ -13,6 +13,7 @@ from imgscore.engine.tastes import (
     MIN_LABELS,
     RETRAIN_COMPARISONS,
     TasteState,
+    Words,
     missing_labels,
 )
 from imgscore.heads import base
@@ -38,6 +39,28 @@ def test_missing_counts_labels_or_comparisons(
     grades: dict[float, int], comparisons: int, missing: str
 ) -> None:
     assert TasteState(grades=grades, comparisons=comparisons).missing == missing
+
+
+@pytest.mark.parametrize(
+    ("grades", "allowed", "uses"),
+    [
+        ({1.0: 1}, True, True),
+        ({0.7: 1}, True, True),
+        ({1.0: 1, 0.0: 1}, True, True),
+        ({1.0: 1}, False, False),
+        ({0.0: 9}, True, False),
+        ({1.0: 2, 0.0: 2}, True, False),
+        ({}, True, False),
+    ],
+)
+def test_uses_keeps_as_long_as_trash_labels_are_missing(
+    grades: dict[float, int], allowed: bool, uses: bool
+) -> None:
+    state = TasteState(grades=grades, may_use_keeps=allowed, due=0.0)
+    assert state.uses_keeps == uses
+    assert state.wants_training == (uses or not state.missing)
+    state.words = Words(("cats",), ())
+    assert not state.uses_keeps
 
 
 def test_missing_with_a_recipe_that_ignores_comparisons_counts_labels_only() -> None:
