@@ -61,6 +61,10 @@ class Alignments(NamedTuple):
     correlations: Floats
     windows: NDArray[np.float64]
 
+    def of(self, pairs: slice | NDArray[np.bool_]) -> Alignments:
+        """Return the alignments of some of the pairs."""
+        return Alignments(self.correlations[pairs], self.windows[pairs])
+
 
 def best_alignments(
     grids: Floats, aspects: NDArray[np.float64], whole: NDArray[np.int64], other: NDArray[np.int64]

@@ -13,9 +13,16 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from imgscore.groups.alignment import best_alignments
-from imgscore.groups.shots import Shot, are_burst, are_series
-from imgscore.groups.verification import BATCH, MAX_CONTENT, are_different, are_parts, contents
+from imgscore.groups.alignment import Alignments, best_alignments
+from imgscore.groups.shots import Shot, are_burst, are_series, gap
+from imgscore.groups.verification import (
+    BATCH,
+    Candidates,
+    Pictures,
+    are_different,
+    are_equal,
+    are_parts,
+)
 from imgscore.images.traits import GRID_SIDE
 
 Floats = NDArray[np.float32]
@@ -65,6 +72,8 @@ screenshot and the picture in it have cosines from 0.52, and half of them more t
 MAX_PARTS = 8
 """The largest number of the nearest images of each image whose parts are compared. This takes most
 of the time: about 0.3 ms for each pair."""
+FINE_BATCH = 1024
+"""The number of pairs whose fine grids are in memory at once. With their sums, they use 45 MB."""
 BURSTS = ((-1.0, 0.85), (0.6, 0.75))
 """The smallest correlations of the grids of two photographs of one burst, each with the smallest
 cosine. If the camera or the subject moves, the grids differ."""
@@ -159,14 +168,30 @@ def _find_parts(images: Images, pairs: Ints, cosine: Floats, kinds: Ints, number
     if not len(open_pairs):
         return
     near = open_pairs[_nearest(pairs[open_pairs], cosine[open_pairs])]
-    rows = np.unique(pairs[near])
-    fine, known = _no_fine_grids(rows) if images.fine is None else images.fine(rows)
-    at = np.searchsorted(rows, pairs[near])
-    both = known[at].all(axis=1)
-    _find_coarse_parts(images, pairs, cosine, kinds, number >= MIN_TONES, near[~both])
-    if both.any():
-        plain = number < VERIFIED_TONES
-        _find_verified_parts(images, pairs, kinds, plain, near[both], fine, at[both])
+    # One search for all pairs is much faster than one for each batch: see `best_alignments`.
+    fits = [
+        best_alignments(images.grids, images.aspects, pairs[near, side], pairs[near, 1 - side])
+        for side in (0, 1)
+    ]
+    rich, plain = number >= MIN_TONES, number < VERIFIED_TONES
+    for start in range(0, len(near), FINE_BATCH):
+        part = slice(start, start + FINE_BATCH)
+        rows = np.unique(pairs[near[part]])
+        fine, known = _no_fine_grids(rows) if images.fine is None else images.fine(rows)
+        at = np.searchsorted(rows, pairs[near[part]])
+        both: Bools = np.asarray(known[at].all(axis=1))
+        found = [fit.of(part) for fit in fits]
+        coarse = [fit.correlations[~both] for fit in found]
+        _find_coarse_parts(images, pairs, cosine, kinds, rich, near[part][~both], coarse)
+        if both.any():
+            pictures, chosen = Pictures(fine), near[part][both]
+            found = [fit.of(both) for fit in found]
+            quotients = images.aspects[pairs[chosen, 1]] / images.aspects[pairs[chosen, 0]]
+            for side in (0, 1):
+                shown = at[both, side], at[both, 1 - side], plain[pairs[chosen, side]]
+                same = _are_verified(pictures, *shown, quotients, found[side])
+                kinds[chosen[same]] = PART
+                quotients = 1 / quotients
 
 
 def _drop_other_details(images: Images, pairs: Ints, kinds: Ints) -> None:
@@ -187,48 +212,38 @@ def _no_fine_grids(rows: Ints) -> tuple[Bytes, Bools]:
     return np.empty((len(rows), 0, 0), np.uint8), np.zeros(len(rows), np.bool_)
 
 
-def _find_verified_parts(
-    images: Images, pairs: Ints, kinds: Ints, plain: Bools,
-    near: Ints, fine: Bytes, at: Ints,
-) -> None:  # fmt: skip
-    """Set the kind of the pairs `near` whose details agree. `at`: [p, 2], their rows of `fine`."""
-    content = contents(fine)
-    framed = content[:, 2] * content[:, 3] <= MAX_CONTENT
-    for side in (0, 1):
-        first, second = pairs[near, side], pairs[near, 1 - side]
-        whole, other = at[:, side], at[:, 1 - side]
-        quotients = images.aspects[second] / images.aspects[first]
-        for by_frame in (True, False):
-            chosen = np.flatnonzero((kinds[near] == 0) & (framed[other] | (not by_frame)))
-            if by_frame:
-                starts = content[other[chosen]]
-            else:
-                found = best_alignments(images.grids, images.aspects, first[chosen], second[chosen])
-                fits = found.correlations >= VERIFIED_FIT
-                chosen, starts = chosen[fits], found.windows[fits]
-            same = are_parts(
-                fine[whole[chosen]], fine[other[chosen]], quotients[chosen], starts,
-                plain[first[chosen]],
-            )  # fmt: skip
-            kinds[near[chosen[same]]] = PART
+def _are_verified(
+    pictures: Pictures, whole: Ints, other: Ints, plain: Bools, quotients: NDArray[np.float64],
+    fit: Alignments,
+) -> Bools:  # fmt: skip
+    """Return whether the details of whole images agree with a part of the other ones, bool [p]."""
+    same = np.zeros(len(whole), np.bool_)
+    for tried, starts in (
+        (pictures.framed[other], pictures.contents[other]),
+        (fit.correlations >= VERIFIED_FIT, fit.windows),
+    ):
+        chosen = np.flatnonzero(tried & ~same)
+        pair = Candidates(whole[chosen], other[chosen], quotients[chosen], plain[chosen])
+        same[chosen] = are_parts(pictures, pair, starts[chosen])
+    return same
 
 
 def _find_coarse_parts(
-    images: Images, pairs: Ints, cosine: Floats, kinds: Ints, rich: Bools, near: Ints
-) -> None:
-    """Set the kind of the pairs `near` by their grids alone."""
+    images: Images, pairs: Ints, cosine: Floats, kinds: Ints, rich: Bools,
+    near: Ints, fits: Sequence[Floats],
+) -> None:  # fmt: skip
+    """Set the kind of the pairs `near` by their grids alone. `fits`: the correlations [p] of the
+    first image with a part of the second one, and of the second image with a part of the first one.
+    """
     framed = is_framed(images.grids)
-    for first, second in (pairs[near].T, pairs[near, ::-1].T):
-        chosen = np.flatnonzero(rich[first] | (cosine[near] >= PLAIN_PARTS[1]))
-        fit = np.full(len(near), -1, np.float32)
-        found = best_alignments(images.grids, images.aspects, first[chosen], second[chosen])
-        fit[chosen] = found.correlations
+    for side in (0, 1):
+        first, second = pairs[near, side], pairs[near, 1 - side]
         for (correlation, least), counts in (
             (PART_LIMITS, rich[first]),
             *((limits, rich[first] & framed[second]) for limits in FRAMED_PARTS),
             (PLAIN_PARTS, True),
         ):
-            kinds[near[counts & (fit >= correlation) & (cosine[near] >= least)]] = PART
+            kinds[near[counts & (fits[side] >= correlation) & (cosine[near] >= least)]] = PART
 
 
 def is_framed(grids: Floats) -> Bools:
@@ -266,17 +281,43 @@ def _nearest(pairs: Ints, cosine: Floats) -> Ints:
 def _apply_shots(
     images: Images, pairs: Ints, cosine: Floats, plain: Floats, kinds: Ints, grids: Floats
 ) -> None:
-    """Set the kind of the pairs of a burst, and clear the kind of those of a series."""
-    for at, (left, right) in enumerate(pairs.tolist()):
+    """Set the kind of the pairs of a burst, and clear the kind of those of a series.
+
+    Blank photographs, such as those of a lens cap, are no burst. Versions of one photograph stay
+    near-duplicates.
+    """
+    for at, pair in enumerate(pairs):
+        left, right = pair.tolist()
         first, second = images.shots[left], images.shots[right]
         if not (first.camera and second.camera):
             continue
         if are_series(first, second):
             kinds[at] = 0
-        elif are_burst(first, second) and any(
+            continue
+        blank = not (grids[left].any() and grids[right].any())
+        if blank or (kinds[at] and _are_versions(images, pair)):
+            continue
+        if are_burst(first, second) and any(
             plain[at] >= correlation and cosine[at] >= least for correlation, least in BURSTS
         ):
             kinds[at] = 0 if _is_shifted(grids[left], grids[right]) else BURST
+
+
+def _are_versions(images: Images, pair: Ints) -> bool:
+    """Return whether two similar photographs, a pair of rows, are versions of one photograph.
+
+    Their times are equal. A camera takes several photographs within a second, so if the times have
+    no fraction of a second, the details must be equal, but for scaling and compression.
+    """
+    first, second = (images.shots[row] for row in pair.tolist())
+    if gap(first, second) != 0:
+        return False
+    if first.seconds % 1 > 0:
+        return True
+    if images.fine is None:
+        return False
+    fine, known = images.fine(pair)
+    return bool(known.all()) and are_equal(fine[0], fine[1])
 
 
 def _is_shifted(left: Floats, right: Floats) -> bool:

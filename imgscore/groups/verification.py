@@ -27,8 +27,9 @@ MAX_STEPS = 5
 """The largest number of corrections of a place. More of them change it by less than a cell."""
 MAX_STEP = 0.08
 """The largest correction of a place in one step, as a share of the side of the part."""
-MIN_START = 0.4
-"""The smallest correlation of the first place that is corrected."""
+MIN_START, MIN_FIT = 0.45, 0.8
+"""The smallest correlations of the first place, which is corrected, and of the last one, whose
+details are compared. Most pairs of different images are sorted out by them."""
 MIN_LENGTH = 0.15
 """The smallest side of a part: about 10 cells of a fine grid."""
 SURROUNDINGS = 2
@@ -40,6 +41,9 @@ MIN_BLOCKS = 0.9
 """The smallest mean correlation of the blocks."""
 PLAIN_DETAILS, PLAIN_BLOCKS, PLAIN_TEXTURED = 0.95, 0.97, 8
 """The same limits, and the smallest number of blocks with content, for images with few tones."""
+EQUAL_BLOCKS = 0.998
+"""The smallest mean correlation of the blocks of two versions of one photograph. Another photograph
+of a burst is shifted a little."""
 SIMILAR_BLOCKS = 0.75
 """The smallest mean correlation of the blocks of images with equal grids. Copies with a watermark
 have correlations from 0.72, and nearly all from 0.85; different pages of one layout up to 0.70."""
@@ -57,7 +61,8 @@ FLAT_RANGE = 16
 MAX_CONTENT = 0.92
 """The largest area of the content of an image that is framed."""
 BATCH = 256
-"""The number of pairs that are compared at once. Their sums use 10 MB."""
+"""The number of pairs that are compared at once. Their sums use 10 MB. A larger batch is slower,
+because its arrays leave the cache of the processor."""
 
 
 class Match(NamedTuple):
@@ -74,29 +79,52 @@ class Match(NamedTuple):
     textured: Ints
 
 
-def are_parts(
-    wholes: NDArray[np.uint8],
-    others: NDArray[np.uint8],
-    quotients: NDArray[np.float64],
-    starts: NDArray[np.float64],
-    plain: Bools,
-) -> Bools:
+class Pictures:
+    """Fine grids, uint8 [n, 64, 64], with the sums from which means are computed."""
+
+    def __init__(self, fine: NDArray[np.uint8]) -> None:
+        self.fine = fine
+        self.sums = _sums(fine)
+        self.contents = contents(fine)
+        self.framed = self.contents[:, 2] * self.contents[:, 3] <= MAX_CONTENT
+
+
+class Candidates(NamedTuple):
+    """Pairs of rows of Pictures, one a whole image, and the other one may show it.
+
+    `whole`, `other`: int64 [p]. `quotients`: the aspect ratio of the other image / that of the
+    whole one, float64 [p]. `plain`: whether the whole image has few tones, bool [p].
+    """
+
+    whole: Ints
+    other: Ints
+    quotients: NDArray[np.float64]
+    plain: Bools
+
+
+def are_parts(pictures: Pictures, pairs: Candidates, starts: NDArray[np.float64]) -> Bools:
     """Return whether each whole image agrees with a window near `starts` of the other image.
 
-    `wholes`, `others`: the fine grids, uint8 [p, 64, 64]. `quotients`: the aspect ratio of the
-    other image / that of the whole one, float64 [p]. `starts`: the first windows, float64 [p, 4].
-    `plain`: whether the whole image has few tones, bool [p].
+    `starts`: the first windows, float64 [p, 4].
     """
-    found = np.zeros(len(wholes), np.bool_)
-    for first in range(0, len(wholes), BATCH):
+    found = np.zeros(len(pairs.whole), np.bool_)
+    for first in range(0, len(found), BATCH):
         part = slice(first, first + BATCH)
-        whole, other = _sums(wholes[part]), _sums(others[part])
-        windows, fit = _placed(whole, other, starts[part])
-        kept = np.flatnonzero(fit >= MIN_START)
+        whole, other = pairs.whole[part], pairs.other[part]
+        quotients, plain = pairs.quotients[part], pairs.plain[part]
+        windows, fit = _placed(pictures.sums[whole], pictures.sums[other], starts[part])
+        kept = np.flatnonzero(fit >= MIN_FIT)
         if len(kept):
-            match = compared(wholes[part][kept], other[kept], windows[kept])
-            found[first + kept] = _is_equal(match, quotients[part][kept], plain[part][kept])
+            shown = pictures.fine[whole[kept]], pictures.sums[other[kept]]
+            match = compared(*shown, windows[kept])
+            found[first + kept] = _is_equal(match, quotients[kept], plain[kept])
     return found
+
+
+def are_equal(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> bool:
+    """Return whether two fine grids [64, 64] have equal details, but for compression."""
+    match = compared(first[None], _sums(second[None]), np.array([[0.0, 0.0, 1.0, 1.0]]))
+    return bool(match.textured[0] >= MIN_TEXTURED and match.blocks[0] >= EQUAL_BLOCKS)
 
 
 def are_different(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> Bools:

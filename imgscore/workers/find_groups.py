@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from imgscore.groups.find import MIRRORED, PART, Images, Links, find_links, unit_rows
+from imgscore.groups.find import BURST, MIRRORED, PART, Images, Links, find_links, unit_rows
 from imgscore.groups.nearest import (
     MAX_NEAREST,
     MIN_COSINE,
@@ -331,7 +331,7 @@ def _grouped(
         kinds = {graph.kinds[frozenset((centre, other))] for other in others}
         members = [centre, *others]
         burst = burst_of(shots.get(member, NO_SHOT) for member in members)
-        if 2 * len(burst) > len(members):
+        if BURST in kinds and 2 * len(burst) > len(members):
             found.append(FoundGroup("bursts", members, _burst_text(burst, len(members))))
             continue
         why = "These images are almost equal."

@@ -139,6 +139,24 @@ def test_find_links_of_photographs_tells_bursts_from_brackets_and_panoramas() ->
     assert kinds(left, right, 0.9, (one, other)) == []
 
 
+def test_find_links_of_versions_of_one_photograph_finds_near_duplicates() -> None:
+    image = picture(4)
+    smaller = image.resize((200, 200))
+    shots = Shot("C", 10.25), Shot("C", 10.25)
+    assert kinds(image, smaller, 0.98, shots, fine=True) == [NEAR]
+    whole_seconds = Shot("C", 10.0), Shot("C", 10.0)
+    assert kinds(image, smaller, 0.98, whole_seconds, fine=True) == [NEAR]
+    moved = image.crop((0, 0, 312, 312)), image.crop((8, 8, 320, 320))
+    assert kinds(*moved, 0.98, whole_seconds, fine=True) == [BURST]
+    assert kinds(image, smaller, 0.98, (Shot("C", 10.25), Shot("C", 10.5)), fine=True) == [BURST]
+
+
+def test_find_links_of_blank_photographs_finds_no_burst() -> None:
+    noise = np.random.default_rng(0).integers(0, 4, (2, 320, 320)).astype(np.uint8)
+    blank = [Image.fromarray(pixels) for pixels in noise]
+    assert kinds(*blank, 0.99, (Shot("C", 10.0), Shot("C", 11.0))) == []
+
+
 def test_unit_rows_of_any_embeddings_have_unit_length_or_are_zero() -> None:
     embeddings = np.array([[4, 9, 5], [0, 0, 7]], np.float16)
     rows = unit_rows(embeddings, 2)
