@@ -137,12 +137,17 @@ def test_fit_labels_of_one_or_two_bursts_gives_held_out_scores_of_a_half(made_up
 
 def test_fit_learns_that_the_mean_of_the_library_is_trash(made_up):
     examples = made_up(12)
-    head = KernelRecipe().fit(examples).head
-    assert len(head.near) == len(examples) + MEAN_IMAGES
-    with_mean = np.mean(head.odds(examples.background)[:, 0])
     small = replace(examples, background=examples.background[: MEAN_IMAGES - 1])
-    without = KernelRecipe().fit(small).head
-    assert with_mean < np.mean(without.odds(examples.background)[:, 0])
+
+    def place_of_library(head) -> float:
+        """0: as the trash labels, 1: as the keep labels."""
+        sets = (examples.background, *(examples.embeddings[examples.keep == k] for k in (0, 1)))
+        library, trash, keep = (float(head.odds(values)[:, 0].mean()) for values in sets)
+        return (library - trash) / (keep - trash)
+
+    head, without = KernelRecipe().fit(examples).head, KernelRecipe().fit(small).head
+    assert len(head.near) == len(examples) + MEAN_IMAGES
+    assert place_of_library(head) < place_of_library(without) - 0.05
 
 
 def test_fit_a_small_library_has_no_mean(made_up):
