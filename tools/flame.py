@@ -10,7 +10,6 @@ called, was on the CPU. The boxes of one process stand on a box with the name of
 from __future__ import annotations
 
 import argparse
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from html import escape
@@ -62,12 +61,15 @@ def simplify(frames: list[str]) -> list[str]:
             result = [name]  # a process stands on its parents; keep only itself
             continue
         name, _, place = frame.rstrip(")").rpartition(" (")
-        if "importlib" in place or place.startswith("<frozen"):
+        if "runpy" in place:
+            continue
+        if "importlib" in place:
             if result[-1:] != ["import"]:
                 result.append("import")
             continue
-        if re.match(r"(runpy|threading)\b", Path(place).stem):
+        if Path(place.partition(":")[0]).stem == "threading":
             continue
+        name = name.replace(".<locals>", "")
         result.append(f"{name} {Path(place.partition(':')[0]).stem}")
     return result
 

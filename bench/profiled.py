@@ -1,0 +1,87 @@
+"""`python -m bench.profiled retrain|drop`: work in one process, to be sampled by py-spy.
+
+    py-spy record --function -r 50 --format raw -o STACKS -- python -m bench.profiled retrain
+    python tools/flame.py STACKS bench/flame-retrain.svg --keep measured
+
+The daemon and its workers do the same work in several processes. `drop` decodes, embeds and places
+new files one by one, as one dropped file does.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from bench.retrain import MODEL, prepare
+from bench.sandbox import new_sandbox
+
+FILES, LABELS, DROPS = 8_000, 300, 40
+
+
+def _retrain(folder: Path) -> None:
+    from imgscore.engine.apply import apply_plan
+    from imgscore.store import labels, scores, sightings
+    from imgscore.store.schema import LabelEvent, LabelName
+    from imgscore.store.store import Store
+    from imgscore.watches import Watch
+    from imgscore.workers.context import Context
+    from imgscore.workers.messages import Rescore, Train
+    from imgscore.workers.plan_inbox import plan_inbox
+    from imgscore.workers.training import rescore, train
+
+    sandbox = new_sandbox(folder / "sandbox")
+    keep = prepare(sandbox, FILES)
+    inbox = str(sandbox.inbox).encode()
+    context = Context(sandbox.store_folder, folder / "heads", MODEL, "cpu")
+
+    with Store(sandbox.store_folder) as store:
+        with store.read() as txn:
+            files = list(sightings.iter_all(txn))
+        for number, file in enumerate(files[:LABELS]):
+            name: LabelName = "keep" if keep[file.path.decode()] else "trash"
+            event = LabelEvent(number + 1, "default", file.digest, name, "cli", file.path)
+            store.commit(lambda txn, event=event: labels.append(txn, event))  # type: ignore[misc]
+
+    def measured() -> None:
+        train(context, Train("default"))
+        task = Rescore("default", "1", [file.digest for file in files])
+        packed = b"".join(part.scores for part in rescore(context, task))
+        context.store.close()
+        with Store(sandbox.store_folder) as store:
+            store.commit(lambda txn: scores.record(txn, "default", "1", packed))
+            watch = Watch(inbox, (), (), "default", "best-newest")
+            for _ in apply_plan(store, plan_inbox(store, watch, "1").touches, "1"):
+                pass
+
+    measured()
+
+
+def _drop(folder: Path) -> None:
+    from bench import probes
+
+    chosen = [
+        probe
+        for make in (probes._pixels, lambda: probes._inbox(folder / "planned"))
+        for probe in make()
+        if probe.name in ("decode small PNGs", "embed", "place 50 new files")
+    ]
+
+    def measured() -> None:
+        until = time.monotonic() + DROPS
+        while time.monotonic() < until:
+            for probe in chosen:
+                probe.seconds()
+
+    measured()
+
+
+def main() -> None:
+    """Do the work that the first argument names."""
+    with tempfile.TemporaryDirectory() as folder:
+        {"retrain": _retrain, "drop": _drop}[sys.argv[1]](Path(folder))
+
+
+if __name__ == "__main__":
+    main()
