@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from itertools import combinations, islice
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
@@ -47,6 +48,9 @@ FRAME_SAMPLE = 20_000
 """The largest number of images from which pivots are chosen."""
 PAIR_BATCH = 200_000
 """The number of pairs that are compared between two reports of progress."""
+FINE_CACHE = 8192
+"""The number of fine grids that are kept unpacked, because most are compared with several images.
+They use 34 MB."""
 
 Item = TypeVar("Item")
 
@@ -290,11 +294,15 @@ def _entries_of(digest: bytes, cell: int, sketch: Floats, shot: Shot) -> list[tu
 def _fine_grids(txn: Txn, digests: list[bytes]) -> FineGrids:
     """Return a function that reads the fine grids of rows of `digests` from the store."""
 
+    @lru_cache(maxsize=FINE_CACHE)
+    def unpacked(row: int) -> NDArray[np.uint8] | None:
+        return unpacked_fine_grid(traits.fine_grid(txn, digests[row]))
+
     def read(rows: Ints) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
         fine = np.zeros((len(rows), FINE_GRID_SIDE, FINE_GRID_SIDE), np.uint8)
         known = np.zeros(len(rows), np.bool_)
         for at, row in enumerate(rows.tolist()):
-            found = unpacked_fine_grid(traits.fine_grid(txn, digests[row]))
+            found = unpacked(row)
             if found is not None:
                 fine[at], known[at] = found, True
         return fine, known
