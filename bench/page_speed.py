@@ -64,6 +64,31 @@ def metrics(session: CDPSession) -> dict[str, float]:
     return {row["name"]: row["value"] for row in answer["metrics"]}
 
 
+def renderer_mb(view: Page) -> int:
+    """Private memory of the process that shows the page, in MB: of several, the largest one's."""
+    browser = view.context.browser
+    assert browser is not None
+    session = browser.new_browser_cdp_session()
+    rows = session.send("SystemInfo.getProcessInfo")["processInfo"]
+    session.detach()
+    found = [0]
+    for row in rows:
+        if row["type"] == "renderer":
+            lines = Path(f"/proc/{row['id']}/smaps_rollup").read_text().splitlines()
+            found.append(sum(int(x.split()[1]) for x in lines if x.startswith("Private_")))
+    return round(max(found) * 1024 / 1e6)
+
+
+def scroll_through(view: Page) -> None:
+    """Scroll from the top to the end, one jump a frame."""
+    view.evaluate(
+        "(step) => new Promise((done) => { scrollTo(0, 0); const next = () => { scrollBy(0, step);"
+        " const end = document.documentElement.scrollHeight - innerHeight;"
+        " if (scrollY < end - 1) requestAnimationFrame(next); else done(); }; next(); })",
+        SPEEDS["flinging"],
+    )
+
+
 def scroll(view: Page, step: int) -> dict[str, float]:
     """Scroll, and return the work of the main thread for a frame in ms: mean, 95 %, longest."""
     browser = view.context.browser
@@ -114,11 +139,15 @@ def measure(view: Page, file: Path) -> dict[str, object]:
         "script_cpu_ms": round(1000 * loaded["ScriptDuration"]),
         "layout_cpu_ms": round(1000 * (loaded["LayoutDuration"] + loaded["RecalcStyleDuration"])),
         "heap_mb": round(heap / 1e6),
+        "renderer_mb_loaded": renderer_mb(view),
         "scroll": {name: scroll(view, step) for name, step in SPEEDS.items()},
     }
     view.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
     view.wait_for_timeout(500)
     result["scroll_at_the_end"] = scroll(view, -400)
+    result["renderer_mb_before"] = renderer_mb(view)
+    scroll_through(view)
+    result["renderer_mb_after_all"] = renderer_mb(view)
     before = metrics(session)["TaskDuration"]
     view.fill("#name", "777")
     view.wait_for_timeout(1000)
