@@ -44,7 +44,7 @@ from imgscore.workers.messages import PlannedTouch
 
 # The largest number of touches in one commit to the store. Each commit waits for the disk, so large
 # commits are faster.
-TOUCH_BATCH = 1024
+TOUCH_BATCH = 512
 
 
 class RestoreResult(NamedTuple):

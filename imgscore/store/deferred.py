@@ -26,8 +26,8 @@ a record that exists. Only in `dates`, which has empty records, it adds or delet
 MAX_FILES = 16_384
 """The number of files whose writes are deferred at most, until a part of the writes is made. They
 use 1.2 kB of memory each."""
-FLUSH_WRITES = 6_000
-"""The number of deferred writes that one commit makes. It takes about 15 ms."""
+FLUSH_WRITES = 4_096
+"""The number of deferred writes that one commit makes. It takes about 10 ms."""
 
 Values = dict[bytes, bytes | None]
 """The new record at each key. None: the key is to be deleted."""
