@@ -91,9 +91,11 @@ export const groupWalk = {
       const open = this.list.filter((group) => !this.isDecided(group)).length;
       if (this.list.length) {
         const text = open ? `${open.toLocaleString("en")} of ${this.list.length.toLocaleString("en")} groups have an image without a label.` : "Every image of these groups has a label.";
+        const copies = page.groups.length - this.list.length;
+        const more = copies ? ` Copies share one label, so the ${copies.toLocaleString("en")} groups of copies are only listed.` : "";
         $("group-cards").querySelector(".lead")?.after(make("div", { class: "acts", id: "group-start" },
           make("button", { type: "button", id: "groups-begin", onclick: () => this.start(this.list.find((group) => !this.isDecided(group)) || this.list[0]) }, "Side by side"),
-          make("span", {}, text)));
+          make("span", {}, text + more)));
       }
     }
   },
