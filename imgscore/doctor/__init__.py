@@ -19,7 +19,7 @@ Check = Callable[[], Iterable[Finding]]
 CHECKS = (
     "Python", "packages", "extras", "model", "config", "embedder", "device", "store", "disk",
     "lock", "socket", "daemon", "service", "confinement", "clock", "inbox", "keep", "trash",
-    "stars", "sync", "links", "desktop trash", "inotify", "files", "display", "tray",
+    "stars", "hard links", "sync", "links", "desktop trash", "inotify", "files", "display", "tray",
 )  # fmt: skip
 """The names of all checks. If a check needs the result of another check, the other check is earlier
 in this list."""
