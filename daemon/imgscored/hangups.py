@@ -26,7 +26,6 @@ class Hangups:
         """Put DISCONNECTED into the answers of `call` if the client disconnects."""
         with self._lock:
             if self._epoll.closed:
-                call.answers.put(DISCONNECTED)
                 return
             self._waiting[client.fileno()] = client, call
             # The kernel always reports a disconnection, so no flag is needed. It reports it once,
@@ -55,10 +54,15 @@ class Hangups:
                 call.answers.put(DISCONNECTED)
 
     def close(self) -> None:
-        """End the waits of all clients. The thread that accepts clients must have ended."""
+        """Report the last disconnections. The thread that accepts clients must have ended.
+
+        The other clients still get their answers: the daemon answers each call before it ends, or
+        after a change of the config.
+        """
         with self._lock:
-            for _, call in self._waiting.values():
-                call.answers.put(DISCONNECTED)
+            for client, call in self._waiting.values():
+                if _has_hung_up(client):
+                    call.answers.put(DISCONNECTED)
             self._waiting.clear()
             self._epoll.close()
 

@@ -155,7 +155,7 @@ def test_viewer_two_fingers_zoom_and_move_and_one_finger_swipes(
     photos: Path, browser: "Browser"
 ) -> None:
     context = browser.new_context(
-        viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True
+        viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True, bypass_csp=True
     )
     page = context.new_page()
     with reviewing() as url:
