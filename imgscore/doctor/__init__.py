@@ -9,7 +9,7 @@ from functools import partial
 
 from imgscore import config, paths
 from imgscore.config import Config
-from imgscore.doctor import files, folders, links, service, session, software, storage
+from imgscore.doctor import files, folders, links, service, session, software, storage, stored_facts
 from imgscore.doctor.finding import Finding
 from imgscore.errors import ImgscoreError
 from imgscore.watches import Watches
@@ -27,6 +27,7 @@ in this list."""
 
 def examine() -> Iterator[Finding]:
     """Run every check, and yield the findings."""
+    stored_facts.read.cache_clear()
     yield from _run("Python", software.python)
     yield from _run("packages", software.packages)
     yield from _run("extras", software.extras)
