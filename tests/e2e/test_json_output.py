@@ -152,12 +152,19 @@ def interrupted(daemon: Sandbox) -> int:
     os.kill(daemon.pid, signal.SIGSTOP)
     try:
         with subprocess.Popen([BIN / "imgscore", "wait"]) as process:
-            folder = Path(f"/proc/{process.pid}/fd")
-            eventually(
-                lambda: any("socket:" in os.readlink(file) for file in folder.iterdir()),
-                what="the command has connected",
-            )
-            process.send_signal(signal.SIGINT)
-            return process.wait()
+            try:
+                eventually(lambda: has_socket(process.pid), what="the command has connected")
+                process.send_signal(signal.SIGINT)
+                return process.wait()
+            finally:
+                process.kill()
     finally:
         os.kill(daemon.pid, signal.SIGCONT)
+
+
+def has_socket(pid: int) -> bool:
+    """Whether a process has a socket. Its other descriptors may be closed meanwhile."""
+    try:
+        return any("socket:" in os.readlink(file) for file in Path(f"/proc/{pid}/fd").iterdir())
+    except FileNotFoundError:
+        return False
