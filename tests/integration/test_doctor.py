@@ -61,7 +61,13 @@ def test_examine_healthy_installation_finds_nothing(inbox: Path) -> None:
     assert {one.check for one in every if one.state == "warning"} <= {"daemon", "tray", "inotify"}
     named = [one.check for one in every]
     assert set(named) <= set(doctor.CHECKS)
-    assert set(doctor.CHECKS) - set(named) == {"stars", "sync", "links", "desktop trash"}
+    assert set(doctor.CHECKS) - set(named) == {
+        "stars",
+        "hard links",
+        "sync",
+        "links",
+        "desktop trash",
+    }
     # The worker that doctor tries makes its folders; no file is left in them.
     for folder in (paths.data_folder(), paths.cache_folder()):
         assert not [path for path in folder.rglob("*") if not path.is_dir()]
