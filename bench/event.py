@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bench.figures import Figure, Setting
 from bench.idle import read_usage
-from bench.retrain import prepare
+from bench.retrain import label_files, prepare
 from bench.sandbox import count_workers, make_png, new_sandbox
 from imgscore.testing import Sandbox, eventually
 
@@ -35,9 +35,7 @@ def measure(setting: Setting) -> Iterator[Figure]:
             sandbox.start()
             pid = sandbox.pid
             list(sandbox.call("scan"))
-            for label in ("keep", "trash"):
-                files = [name for name in names[:LABELS] if keep[name] == (label == "keep")]
-                sandbox.ask("label", label=label, files=files)
+            label_files(sandbox, keep, names[:LABELS])
             list(sandbox.call("train"))
             sandbox.ask("wait")
             eventually(lambda pid=pid: count_workers(pid) <= 1)

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bench.figures import Figure, Setting
-from bench.retrain import Monitor, prepare
+from bench.retrain import Monitor, label_files, prepare
 from bench.sandbox import new_sandbox
 from imgscore.config import DaemonConfig
 from imgscore.engine.tastes import patience
@@ -37,9 +37,7 @@ def measure(setting: Setting) -> Iterator[Figure]:
     with sandbox:
         sandbox.start()
         list(sandbox.call("scan"))
-        for label in ("keep", "trash"):
-            files = [name for name in names[:LABELS] if keep[name] == (label == "keep")]
-            sandbox.ask("label", label=label, files=files)
+        label_files(sandbox, keep, names[:LABELS])
         list(sandbox.call("train"))
         sandbox.ask("wait")
         effects = [_move(sandbox, Path(name), keep[name]) for name in names[LABELS:][: moves + 1]][

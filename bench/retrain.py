@@ -12,7 +12,7 @@ import random
 import shutil
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -54,9 +54,7 @@ def measure(setting: Setting) -> Iterator[Figure]:
         pid = sandbox.pid
         list(sandbox.call("scan"))
         for chosen, title in ((names[:labels], "first order"), (names[labels:][:more], "retrain")):
-            for label in ("keep", "trash"):
-                files = [name for name in chosen if keep[name] == (label == "keep")]
-                sandbox.ask("label", label=label, files=files)
+            label_files(sandbox, keep, chosen)
             with Monitor(sandbox, pid).running() as monitor:
                 start = time.time_ns()
                 list(sandbox.call("train"))
@@ -64,6 +62,13 @@ def measure(setting: Setting) -> Iterator[Figure]:
             yield from monitor.figures(f"{title} of {count} files", start, end)
             yield top_figure(title, names, monitor.trained_at(start))
     shutil.rmtree(sandbox.folder)
+
+
+def label_files(sandbox: Sandbox, keep: Mapping[str, bool], names: Sequence[str]) -> None:
+    """Label the files `names`. `keep`: the result of `prepare`."""
+    for label in ("keep", "trash"):
+        files = [name for name in names if keep[name] == (label == "keep")]
+        sandbox.ask("label", label=label, files=files)
 
 
 def prepare(sandbox: Sandbox, count: int) -> dict[str, bool]:

@@ -66,7 +66,7 @@ because its arrays leave the cache of the processor."""
 
 
 class Match(NamedTuple):
-    """How well images agree with windows of other images, for each pair.
+    """The similarity of each image to a window of the other image of its pair.
 
     `windows`: float64 [p, 4]. `details`, `blocks`: the correlations, float32 [p]. `good`: the share
     of the blocks that agree, float32 [p]. `textured`: the number of blocks with content, int64 [p].

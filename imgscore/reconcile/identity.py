@@ -384,10 +384,8 @@ def _has_source(path: bytes, mtime_ns: int) -> bool:
     folder, stem = basename_key(path)
     ending = path[len(folder) + 1 + len(stem) :]
     sources = (folder + b"/" + stem[: end.start()] + ending for end in SEPARATOR.finditer(stem))
-    return any(
-        source is not None and source.mtime_ns == mtime_ns
-        for source in map(fingerprint_of, sources)
-    )
+    dates = (seen.mtime_ns for seen in map(fingerprint_of, sources) if seen is not None)
+    return mtime_ns in dates
 
 
 def _kind(path: bytes) -> bytes | bool:

@@ -232,7 +232,7 @@ def state_of(thread: str) -> str:
 
 
 def switches_of(thread: str) -> str:
-    """How often a thread of this process has gone to sleep."""
+    """The number of times that a thread of this process has gone to sleep."""
     status = Path(f"/proc/self/task/{thread}/status").read_text()
     return status.partition("\nvoluntary_ctxt_switches:")[2].split()[0]
 

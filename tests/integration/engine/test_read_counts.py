@@ -1,4 +1,4 @@
-"""What a verb reads from the store may not grow with the number of files, if a person waits for it.
+"""A verb for which a person waits reads no more records if the store contains more files.
 
 The tests count records, not seconds.
 """
