@@ -26,6 +26,7 @@ export const gallery = {
   divider: null,
   isByScore: false,
   top: 0,
+  width: -1,
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   afterJump: undefined,
 
@@ -41,8 +42,15 @@ export const gallery = {
     this.layOut();
   },
 
+  // The gallery has another size, or is visible again: rows that still fit stay, and so do their tiles.
+  resize() {
+    if ($("list").clientWidth === this.width) this.draw();
+    else this.layOut();
+  },
+
   layOut() {
     const width = $("list").clientWidth, tall = Number($input("size").value), gap = 6;
+    this.width = width;
     const divider = this.isByScore ? this.dividerAt() : -1;
     this.rows = [];
     /** @type {Box[]} */

@@ -227,7 +227,7 @@ let frame = 0;
 const nextFrame = (/** @type {() => void} */ action) => { cancelAnimationFrame(frame); frame = requestAnimationFrame(action); };
 document.addEventListener("keydown", pressed);
 addEventListener("scroll", () => gallery.draw(), { passive: true });
-new ResizeObserver(() => nextFrame(() => gallery.layOut())).observe($("gallery"));
+new ResizeObserver(() => nextFrame(() => gallery.resize())).observe($("gallery"));
 $("filters").addEventListener("input", (event) => {
   if (event.target === $("size")) return gallery.layOut();
   const low = $input("low"), high = $input("high");
