@@ -4,6 +4,7 @@ import sys
 
 from imgscore import dispatch
 from imgscore.cli import output
+from imgscore.cli.group_notes import GroupNotes
 from imgscore.cli.output import print_note, wrapped
 from imgscore.cli.path_text import short
 from imgscore.cli.taste_names import marked
@@ -13,7 +14,7 @@ from imgscore.verbs.groups import Request, Response
 
 def run(request: Request, *, as_json: bool) -> int:
     """Label the groups of a request, print a row for each group, and return the exit code."""
-    counts = _Counts()
+    counts, notes = _Counts(), GroupNotes()
     text = marked(_labelled, None)
 
     def human(row: Response) -> str | None:
@@ -23,13 +24,14 @@ def run(request: Request, *, as_json: bool) -> int:
         return text(row)
 
     code = output.print_messages(
-        dispatch.call(request),
+        notes.counted(dispatch.call(request)),
         human,
         as_json=as_json,
         nothing="no group has an image to label",
     )
     if not as_json:
         counts.print_notes(dry_run=request.dry_run)
+    notes.print(as_json=as_json)
     return code
 
 

@@ -39,7 +39,7 @@ class GroupFinder(Stage[FindGroups]):
     def __init__(self, ctx: EngineContext, txn: Txn) -> None:
         self.ctx = ctx
         self._out = False
-        self._queued = 0
+        self._queued = self._images = 0
         self._needs_pass = False
         self._retry_at: float | None = None
         self._blocked = False
@@ -52,6 +52,7 @@ class GroupFinder(Stage[FindGroups]):
         self._queued = similarity.queue_length(txn)
         embedder = self.ctx.embedder.image_embedder
         state, images = similarity.state(txn), vectors.count(txn, embedder)
+        self._images = images
         if images < groups.MIN_MEMBERS:
             self._needs_pass = False
         elif state is None or state.embedder != embedder:
@@ -68,6 +69,11 @@ class GroupFinder(Stage[FindGroups]):
         if self._needs_pass:
             return 1
         return max(self._queued, int(self._out))
+
+    @property
+    def uncompared(self) -> int:
+        """The number of embedded images that are not compared with the others yet."""
+        return self._images if self._needs_pass else min(self._queued, self._images)
 
     @property
     def busy(self) -> bool:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 Kind = Literal["bursts", "near-duplicates", "copies"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+UNCOMPARED = "images that are not compared yet"
+"""The name of the progress that ends an answer if groups may be missing."""
 EQUAL_BYTES = "The bytes of these files are equal."
 PAGE = 200
 """The number of groups that are read in one transaction. It takes about 10 ms, and a daemon answers
@@ -103,6 +105,7 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
     """Yield a GroupRow for each group: bursts, near-duplicates, and then copies.
 
     If labels are requested, yield a LabelledGroup for each group that gets labels or is skipped.
+    If images are not compared yet, the last message is their number; see UNCOMPARED.
     """
     if request.label is not None:
         if request.kind == "copies":
@@ -114,6 +117,7 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
         yield from label_best(
             engine, folder_of(request.folder), request.kind, dry_run=request.dry_run
         )
+        yield from _uncompared(engine)
         return
     yield from until_found(engine)
     describe = _Describer(engine)
@@ -125,6 +129,14 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
             members = [describe(txn, file) for file in group.files]
         paths = [member.path for member in members]
         yield Result(GroupRow(group.kind, paths, group.why, members))
+    yield from _uncompared(engine)
+
+
+def _uncompared(engine: Engine) -> Steps[Any]:
+    """Yield the number of images that are not compared or not indexed yet, if there are some."""
+    total = engine.group_finder.uncompared + engine.indexer.pending
+    if total:
+        yield Progress(UNCOMPARED, 0, total)
 
 
 def until_found(engine: Engine) -> Steps[Any]:

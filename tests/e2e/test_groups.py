@@ -12,6 +12,7 @@ from imgscore import paths
 from imgscore.demo import pictures
 from imgscore.store import groups, similarity
 from imgscore.store.store import Store
+from imgscore.testing import eventually
 from tests.conftest import draw, put
 from tests.support.commands import Start, imgscore
 
@@ -62,6 +63,37 @@ def test_groups_counts_only_files_of_the_given_folder(inbox: Path) -> None:
     assert listed(inbox / "sub") == [("copies", ["a.png", "b.png"])]
     assert listed(inbox / "trash") == [("copies", ["a.png", "b.png"])]
     assert listed("--kind", "bursts") == []
+
+
+def test_groups_counts_the_groups_of_each_kind_on_stderr(inbox: Path) -> None:
+    for number in range(3):
+        picture = scenery(number)
+        picture.save(inbox / f"{number}.png")
+        picture.save(inbox / f"{number}.jpg", quality=60)
+    shutil.copy2(inbox / "0.png", inbox / "0-copy.png")
+    shutil.copy2(put(inbox, "text", 1)[0], inbox / "text-copy.jpg")
+    assert imgscore("scan").code == 0
+    printed = imgscore("groups")
+    assert printed.code == 0
+    assert printed.err.endswith("3 groups of near-duplicates, 1 group of copies\n")
+    assert "group of" not in imgscore("groups", "--json").err
+
+
+def test_groups_during_a_pause_says_how_many_images_are_not_compared(
+    inbox: Path, start: Start
+) -> None:
+    daemon = start()
+    daemon.settle()
+    assert imgscore("pause").code == 0
+    for number in range(3):
+        scenery(number).save(inbox / f"{number}.png")
+    said = "3 images are not compared with the others yet, so groups may be missing"
+    for arguments in ((), ("--json",), ("--label", "best")):
+        eventually(lambda arguments=arguments: said in imgscore("groups", *arguments).err)
+    assert imgscore("groups", "--json").out == ""
+    assert imgscore("resume").code == 0
+    daemon.settle()
+    assert "not compared" not in imgscore("groups").err
 
 
 def test_groups_with_a_wrong_argument_says_what_to_do(inbox: Path, tmp_path: Path) -> None:

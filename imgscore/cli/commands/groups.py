@@ -16,6 +16,7 @@ from imgscore.cli.app import (
     prints,
 )
 from imgscore.cli.formatting import label_text
+from imgscore.cli.group_notes import GroupNotes
 from imgscore.cli.path_text import short
 from imgscore.cli.terminal_images import ImageRef, images_of
 from imgscore.errors import UsageError
@@ -76,14 +77,19 @@ def groups(
         members = row.members[:MAX_DRAWN] if isinstance(row, GroupRow) else []
         return [images_of(*((member.path, member.sha256) for member in members))]
 
-    terminal_images.run(
-        request,
-        _describe,
-        images,
-        as_json=as_json,
-        wanted=thumbnails,
-        nothing=f"no {found or 'groups'} found",
-    )
+    notes = GroupNotes()
+    try:
+        terminal_images.run(
+            request,
+            _describe,
+            images,
+            as_json=as_json,
+            wanted=thumbnails,
+            nothing=f"no {found or 'groups'} found",
+            arrange=notes.counted,
+        )
+    finally:
+        notes.print(as_json=as_json)
 
 
 def _describe(row: Response) -> str:
