@@ -309,6 +309,8 @@ class Model:
                 inode.moved = True
                 inode.accepted = inode.accepted | {date + delta}
             os.utime(path, ns=(0, date + delta))
+            # An order can replace the date at once, and a copy that was made before can have it.
+            self.seen.setdefault((inode.content, date + delta), set()).update(inode.accepted)
 
     def give_one_date(self) -> None:
         """Set one date for several files, as `touch -d` does."""

@@ -83,6 +83,8 @@ def _treat_again(txn: Txn, change: ForeignDate, known: Shifts) -> None:
         return
     if not known.is_known(change.delta_ns, change.date_ns):
         return
+    if present is None and not _has_date(txn, change):
+        return
     if present is not None and present.original_ns != change.date_ns:
         return
     for original in _set_aside(txn, change):
@@ -93,6 +95,16 @@ def _treat_again(txn: Txn, change: ForeignDate, known: Shifts) -> None:
         taken = originals.touched(shifted, change.path, before_ns, after_ns)
         originals.put_present(txn, change.digest, taken, original)
         return
+
+
+def _has_date(txn: Txn, change: ForeignDate) -> bool:
+    """Return whether the file was last seen at its path, with the date of the change."""
+    last = sightings.find(txn, change.path)
+    return last is not None and (last.digest, last.seen.mtime_ns, last.gone_ns) == (
+        change.digest,
+        change.date_ns,
+        0,
+    )
 
 
 def _set_aside(txn: Txn, change: ForeignDate) -> Iterator[Original]:

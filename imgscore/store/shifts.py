@@ -79,12 +79,22 @@ def find(changes: Sequence[ForeignDate], stored: frozenset[int] = frozenset()) -
         deltas[change.delta_ns] += 1
         if deltas[change.delta_ns] >= max(MIN_FILES, (number + 1) // 2):
             known.add(change.delta_ns)
-    given: dict[int, set[int]] = {}
-    for change in dates:
-        given.setdefault(change.date_ns, set()).add(change.delta_ns)
-    return Shifts(
-        frozenset(known),
-        frozenset(date for date, several in given.items() if len(several) > 1 and several - known),
+    return Shifts(frozenset(known), _given(list(dates), known))
+
+
+def _given(changes: Sequence[ForeignDate], known: set[int]) -> frozenset[int]:
+    """Return the dates that the user gave to several files. `known`: the differences of shifts."""
+    deltas: dict[int, set[int]] = {}
+    shifted = Counter[int]()
+    for change in reversed(changes):
+        several = deltas.setdefault(change.date_ns, set())
+        if change.delta_ns in known:
+            shifted[change.delta_ns] += 1
+        elif any(shifted[delta] >= MIN_FILES for delta in several & known):
+            continue  # After the user gave this date, a shift moved another file to it.
+        several.add(change.delta_ns)
+    return frozenset(
+        date for date, several in deltas.items() if len(several) > 1 and several - known
     )
 
 

@@ -110,6 +110,34 @@ def test_shift_of_some_files_then_orders_then_shift_back_keeps_originals(
     assert [date(path) for path in files] == [inbox.originals[path.name] for path in files]
 
 
+def test_shift_of_a_file_that_was_moved_since_makes_no_record_at_its_old_path(
+    inbox: World,
+) -> None:
+    """A later date of the user makes imgscore look at the shifted dates of the last hour again."""
+    path, moved = inbox.inbox / "c.jpg", inbox.inbox / "renamed.jpg"
+    digest = hashlib.sha256(path.read_bytes()).digest()
+    with inbox.engine() as engine, engine.ctx.store.write() as txn:
+        # An earlier original of the user, in whose place imgscore had set the same date.
+        present = originals.get(txn, digest, os.fsencode(path))
+        assert present is not None
+        earlier = Original(os.fsencode(path), LONG_AGO + 7, LONG_AGO + 7, date(path))
+        originals.set_aside(txn, digest, earlier)
+        originals.record(txn, digest, present)
+    for file in inbox.files():
+        move_date(file, HOUR)
+    inbox.settled()
+    path.rename(moved)
+    inbox.settled()
+    set_date(inbox.inbox / "m.jpg", LONG_AGO + 3)
+    inbox.settled()
+    with inbox.engine() as engine, engine.ctx.store.read() as txn:
+        assert originals.get(txn, digest, os.fsencode(path)) is None
+    shutil.copy2(moved, inbox.inbox / "copy.jpg")
+    inbox.settled()
+    restore(inbox)
+    assert date(inbox.inbox / "copy.jpg") == date(moved) == inbox.originals["c.jpg"]
+
+
 def test_one_date_for_many_files_is_a_date_of_the_user(inbox: World) -> None:
     """Also a date that differs from the dates of imgscore by full hours."""
     for wish in (LONG_AGO + 12_345, date(inbox.inbox / "a.jpg") + 7 * HOUR):
