@@ -9,6 +9,7 @@ from pathlib import Path
 
 from imgscore import client, paths
 from imgscore.config import Config
+from imgscore.doctor import stored_facts
 from imgscore.doctor.finding import Finding
 from imgscore.store import backup_folders, verify
 from imgscore.system import mounts
@@ -56,7 +57,11 @@ def _health(data: Path, kind: str) -> Finding:
         detail = f"{place}; {len(problems)} problem{'s' * (len(problems) > 1)}: {problems[0]}"
         return Finding("store", "problem", detail, remedy)
     entries = sum(table.entries for table in tables)
-    return Finding("store", "ok", f"{place}; {entries} entries, no errors")
+    vanished = stored_facts.read().vanished
+    kept = (
+        f"; {vanished:,} vanished files have records, for 90 days if unlabelled" if vanished else ""
+    )
+    return Finding("store", "ok", f"{place}; {entries} entries, no errors{kept}")
 
 
 def disk(settings: Config) -> Iterator[Finding]:

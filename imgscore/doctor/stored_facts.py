@@ -15,7 +15,7 @@ import msgspec
 from imgscore import paths
 from imgscore.errors import ImgscoreError
 from imgscore.reconcile import hard_links
-from imgscore.store import journal, settings
+from imgscore.store import journal, settings, sightings
 from imgscore.store.store import Store
 
 LEFT_ALONE = "left_alone"
@@ -28,10 +28,12 @@ class StoredFacts(msgspec.Struct):
     """`latest_touch`: the time of the last touch, in seconds since 1970; 0 if there was none.
 
     `linked_outside`: the number of files with hard links outside of the watched folders, by inbox.
+    `vanished`: the number of files that have disappeared and still have records.
     """
 
     latest_touch: float = 0.0
     linked_outside: dict[str, int] = {}
+    vanished: int = 0
 
 
 @functools.cache
@@ -57,6 +59,7 @@ def _read_store(folder: Path) -> StoredFacts:
         for _, touch in journal.newest_first(txn):
             facts.latest_touch = touch.time_ns / 1e9
             break
+        facts.vanished = sightings.vanished(txn)
         counts = json.loads(settings.get(txn, LEFT_ALONE) or "{}")
     facts.linked_outside = {
         inbox: of_inbox[hard_links.REASON]

@@ -14,12 +14,14 @@ from imgscore.engine.log_text import counted
 from imgscore.engine.stage import Conditions, Stage
 from imgscore.store import retention
 from imgscore.store.retention import Expired
-from imgscore.workers.messages import Answer, Interrupted, Prune, Pruned
+from imgscore.workers.messages import Answer, Interrupted
+from imgscore.workers.prune_messages import Prune, Pruned
 
 logger = logging.getLogger(__name__)
 
-# The largest number of records that one commit deletes. Such a commit takes about ten milliseconds.
-PRUNE_BATCH = 1000
+# The largest number of records of each kind that one commit deletes. Such a commit takes about 30
+# milliseconds: 70 µs for an image in two groups of records, 10 µs for a touch.
+PRUNE_BATCH = 500
 # The largest size of all thumbnails on disk, in bytes. This is enough for about 100,000 thumbnails.
 MAX_BYTES = 10**9
 
@@ -77,24 +79,23 @@ class Pruner(Stage[Prune]):
         After an error, the next daily deletion tries again.
         """
         match answer:
-            case Pruned(touches, sightings, trashed):
-                expired = Expired(touches, sightings, trashed)
+            case Pruned(expired):
                 self._left = expired if any(expired) else None
-                self._log(touches, len(sightings), len(trashed))
+                # The answer has a limit. Another task finds the other records.
+                self._due |= len(expired.sightings) == retention.MAX_AT_ONCE
+                _log(expired)
             case Interrupted():
                 self._due = True
 
-    def _log(self, touches: int, sightings: int, trashed: int) -> None:
-        """Log which records are deleted.
 
-        `touches`: the journal number of the last touch that is deleted. All earlier touches are
-        deleted too. `sightings`: how many records of vanished files are deleted. `trashed`: how
-        many records of files in the desktop's trash are deleted.
-        """
-        parts = [
-            *([f"touches up to number {touches:,}"] if touches else []),
-            *([counted(sightings, "vanished file")] if sightings else []),
-            *([counted(trashed, "file") + " from the trash"] if trashed else []),
-        ]
-        if parts:
-            logger.info("pruned: %s", ", ".join(parts))
+def _log(expired: Expired) -> None:
+    """Log which records are deleted."""
+    touches, paths, trashed, images, _ = expired
+    parts = [
+        *([f"touches up to number {touches:,}"] if touches else []),
+        *([counted(len(paths), "vanished file")] if paths else []),
+        *([f"vectors and traits of {counted(len(images), 'image')}"] if images else []),
+        *([counted(len(trashed), "file") + " from the trash"] if trashed else []),
+    ]
+    if parts:
+        logger.info("pruned: %s", ", ".join(parts))

@@ -32,6 +32,11 @@ def files(txn: Txn, inbox: bytes, role: Role) -> int:
     return _get(txn, _files(inbox, role))
 
 
+def all_files(txn: Txn) -> int:
+    """Return the number of present files in all watches, also in former ones."""
+    return sum(int.from_bytes(value, "big") for _, value in txn.table("counts").scan(b"files:"))
+
+
 def scored(txn: Txn, inbox: bytes, taste: str, head: str) -> int:
     """Return the number of present files in an inbox that have a score from this head."""
     return _get(txn, _scored(score_prefix(taste, head), inbox))

@@ -44,3 +44,8 @@ def iter_all(txn: Txn) -> Iterator[tuple[bytes, QualityRecord]]:
     """Yield (digest, record) for each digest that has a quality."""
     for key, value in txn.table("qualities").scan():
         yield key, _decoder.decode(value)
+
+
+def forget(txn: Txn, digest: bytes) -> None:
+    """Delete the quality of a digest."""
+    txn.table("qualities").delete(digest)

@@ -110,3 +110,14 @@ def forget_unused(txn: Txn, taste: str) -> None:
         name, head, _ = prefix.decode().split("\0")
         if name == taste and head not in used:
             forget(txn, taste, head)
+
+
+def forget_images(txn: Txn, digests: Iterable[bytes]) -> None:
+    """Delete the scores of images under all heads of all tastes. No file may have these digests.
+
+    The counters do not change, because they count only scores of present files.
+    """
+    prefixes, table = list(counts.score_prefixes(txn)), txn.table("scores")
+    for digest in digests:
+        for prefix in prefixes:
+            table.delete(prefix + digest)

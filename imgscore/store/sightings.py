@@ -122,6 +122,14 @@ def iter_all(txn: Txn, *, gone: bool = False) -> Iterator[Sighting]:
             yield sighting
 
 
+def vanished(txn: Txn) -> int:
+    """Return the number of sightings that are marked as gone. No sighting is read.
+
+    The index of paths by digest has one entry for each sighting, and LMDB stores its length.
+    """
+    return max(0, len(txn.table("places")) - counts.all_files(txn))
+
+
 def iter_from(txn: Txn, first: bytes) -> Iterator[tuple[bytes, Sighting]]:
     """Yield the key and the sighting of each path from the key `first` on, sorted by key.
 

@@ -6,7 +6,7 @@ images that are not compared yet.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from itertools import islice
 from typing import NamedTuple
 
@@ -95,6 +95,28 @@ def add(txn: Txn, entries: Iterable[tuple[bytes, bytes]], links: Iterable[Link])
         value = pack(_Value(link.kind, link.strength))
         txn.table("similar").put(link.first + link.second, value)
         txn.table("similar").put(link.second + link.first, value)
+
+
+def keys_of(txn: Txn, digests: Container[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    """Yield (digest, key) for each entry of these images in the index. This reads all keys."""
+    for key in txn.table("group_index").keys():  # noqa: SIM118
+        if key[-DIGEST_SIZE:] in digests and key != _FRAME:
+            yield key[-DIGEST_SIZE:], key
+
+
+def forget(txn: Txn, digests: Iterable[bytes], keys: Iterable[bytes]) -> None:
+    """Delete the links of images, their places in the queue, and their entries in the index.
+
+    `keys`: the keys of these entries, from `keys_of`.
+    """
+    digests = list(digests)
+    for digest in digests:
+        for other in list(neighbours(txn, digest)):
+            txn.table("similar").delete(digest + other.digest)
+            txn.table("similar").delete(other.digest + digest)
+    dequeue(txn, digests)
+    for key in keys:
+        txn.table("group_index").delete(key)
 
 
 def clear(txn: Txn) -> None:

@@ -45,3 +45,9 @@ def iter_all(txn: Txn) -> Iterator[tuple[bytes, Traits]]:
     """Yield (digest, traits) for each digest that has traits."""
     for key, value in txn.table("traits").scan():
         yield key, _decoder.decode(value)
+
+
+def forget(txn: Txn, digest: bytes) -> None:
+    """Delete the traits of a digest, and its fine grid."""
+    txn.table("traits").delete(digest)
+    txn.table("fine_grids").delete(digest)

@@ -42,3 +42,8 @@ def record(txn: Txn, path: bytes, file: UnwatchedFile) -> None:
 def iter_all(txn: Txn) -> Iterator[UnwatchedFile]:
     """Yield all records."""
     return (_decoder.decode(value) for _, value in txn.table("archive").scan())
+
+
+def count(txn: Txn) -> int:
+    """Return the number of records."""
+    return len(txn.table("archive"))

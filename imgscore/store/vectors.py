@@ -6,7 +6,8 @@ uses two pages of 4 kB for a value of 5 kB. Reading blocks is about as fast as r
 """
 
 from array import array
-from collections.abc import Callable, Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 import msgspec
 
@@ -204,7 +205,8 @@ def blocks_from(txn: Txn, embedder: str, first: int) -> Iterator[tuple[int, byte
     """Yield the blocks whose number is at least `first`, as (number, digests, vectors).
 
     A caller that reads many vectors can end its transaction between two blocks, and continue with
-    the next number. The vectors of a block never change; only the last block grows.
+    the next number. A vector stays in its block, and only the last block grows. `forget` makes a
+    block smaller.
     """
     record = _find(txn, embedder)
     if record is None:
@@ -216,6 +218,56 @@ def blocks_from(txn: Txn, embedder: str, first: int) -> Iterator[tuple[int, byte
         split = _split(block, record)
         number = int.from_bytes(key[len(record.prefix) :], "big")
         yield number, block[:split], block[split:]
+
+
+def places(txn: Txn, digest: bytes) -> list[tuple[int, int]]:
+    """Return (number of the embedder, number of the block) for each vector of a digest."""
+    get = txn.table("rows").get
+    found = [(record.number, get(record.prefix + digest)) for record in embedders(txn).values()]
+    return [
+        (number, int.from_bytes(row, "big") // ROWS_PER_BLOCK)
+        for number, row in found
+        if row is not None
+    ]
+
+
+def forget(txn: Txn, digests: Collection[bytes]) -> None:
+    """Delete the vectors of digests, under every embedder.
+
+    Each block that contains such a vector is written again without it; an empty block is deleted.
+    """
+    rows = txn.table("rows")
+    for embedder, record in embedders(txn).items():
+        by_block: defaultdict[int, set[bytes]] = defaultdict(set)
+        for digest in digests:
+            row = rows.get(record.prefix + digest)
+            if row is not None:
+                by_block[int.from_bytes(row, "big") // ROWS_PER_BLOCK].add(digest)
+        for number, leaving in by_block.items():
+            _shrink(txn, record, number, leaving)
+        count = record.count - sum(map(len, by_block.values()))
+        shrunk = EmbedderRecord(record.number, record.size, count)
+        txn.table("embedders").put(embedder.encode(), pack(shrunk))
+
+
+def _shrink(txn: Txn, record: EmbedderRecord, number: int, leaving: set[bytes]) -> None:
+    """Delete the vectors of `leaving` from a block, and correct the index of the others."""
+    block, rows = _block(txn, record, number), txn.table("rows")
+    split = _split(block, record)
+    digests, values = b"", b""
+    for place in range(split // DIGEST_SIZE):
+        digest = block[place * DIGEST_SIZE : (place + 1) * DIGEST_SIZE]
+        if digest in leaving:
+            rows.delete(record.prefix + digest)
+            continue
+        row = number * ROWS_PER_BLOCK + len(digests) // DIGEST_SIZE
+        rows.put(record.prefix + digest, row.to_bytes(_NUMBER, "big"))
+        digests, values = digests + digest, values + _vector(block, record, place)
+    key = record.prefix + number.to_bytes(_NUMBER, "big")
+    if digests:
+        txn.table("vectors").put(key, digests + values)
+    else:
+        txn.table("vectors").delete(key)
 
 
 def drop(txn: Txn, embedder: str) -> None:

@@ -175,6 +175,9 @@ class Response(msgspec.Struct):
     """the folders of links of the config"""
     groups: int = 0
     """the number of groups of similar images (bursts and near-duplicates) in the store"""
+    vanished: int = 0
+    """the number of files that have disappeared and still have records; those of unlabelled images
+    are deleted 90 days after the file disappeared"""
 
 
 class Request(BaseRequest[Response]):
@@ -191,14 +194,14 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
 def status(engine: Engine, *, running: bool = False) -> Response:
     """Return the status of an engine. `running`: true if the engine belongs to a daemon."""
     from imgscore.embedders import registry
-    from imgscore.store import failures, groups
+    from imgscore.store import failures, groups, sightings
 
     ctx = engine.ctx
     state = ("paused" if engine.paused else "running") if running else "offline"
     tastes = engine.trainer.tastes
     heads = {taste: ctx.ordering_head(taste) for taste in tastes}
     with ctx.store.read() as txn:
-        group_count = groups.count(txn)
+        group_count, vanished = groups.count(txn), sightings.vanished(txn)
         failed = [
             Failure(display_path(failure.path), failure.reason, failure.remedy)
             for failure in sorted(
@@ -241,6 +244,7 @@ def status(engine: Engine, *, running: bool = False) -> Response:
         training=_training(engine),
         links=[_links_status(state) for state in engine.link_folders.states],
         groups=group_count,
+        vanished=vanished,
     )
 
 

@@ -32,8 +32,6 @@ from imgscore.workers.messages import (
     Plan,
     Planned,
     Progressed,
-    Prune,
-    Pruned,
     RatingsRead,
     ReadRatings,
     Refused,
@@ -48,6 +46,7 @@ from imgscore.workers.messages import (
     Unstable,
     WrongAnswerError,
 )
+from imgscore.workers.prune_messages import Prune, Pruned
 from imgscore.workers.quality_messages import MeasureQuality, QualityMeasured
 from imgscore.workers.queries import Query, QueryRows
 
@@ -121,14 +120,23 @@ def _is_possible(task: Task, answer: Answer, dim: int | None) -> bool:
                 and 0 <= touch.after_ns < MAX_COUNT
                 for touch in touches
             )
+        case Pruned(expired):
+            return 0 <= expired.touches < MAX_COUNT and all(
+                len(digest) == DIGEST_SIZE
+                and all(0 < len(key) <= MAX_NAME_KEY_BYTES for key in keys)
+                for digest, keys in expired.images.items()
+            )
         case LinksRefreshed(files, changed, problem, seconds):
             counts_fit = 0 <= files < MAX_COUNT and 0 <= changed < MAX_COUNT
             return counts_fit and math.isfinite(seconds) and len(problem or "") <= MAX_TEXT
         case QueryRows(rows):
             return isinstance(task, Query) and all(isinstance(row, rows_of(task)) for row in rows)
-        case Refused(reason, remedy) | Unreadable(reason, remedy) | Notice(reason, remedy):
-            return len(reason) + len(remedy) <= MAX_TEXT
-        case ModelUnavailable(reason, remedy):
+        case (
+            Refused(reason, remedy)
+            | Unreadable(reason, remedy)
+            | Notice(reason, remedy)
+            | ModelUnavailable(reason, remedy)
+        ):
             return len(reason) + len(remedy) <= MAX_TEXT
         case _:
             return True

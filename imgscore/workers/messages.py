@@ -19,6 +19,7 @@ from imgscore.store.schema import Fingerprint, HeadRecord, Sighting, Ties
 from imgscore.watches import Watch
 from imgscore.workers.group_messages import FindGroups, GroupsFound
 from imgscore.workers.link_messages import LinksRefreshed, RefreshLinks
+from imgscore.workers.prune_messages import Prune, Pruned
 from imgscore.workers.quality_messages import MeasureQuality, QualityMeasured
 from imgscore.workers.queries import Query, QueryRows
 
@@ -90,18 +91,6 @@ class BackUp(msgspec.Struct, tag=True, frozen=True):
     handler: ClassVar[str] = "back_up:back_up"
     seconds: ClassVar[int] = 6 * 3600
     folder: bytes
-
-
-class Prune(msgspec.Struct, tag=True, frozen=True):
-    """The task to delete old thumbnails, and to find the records that the store may delete.
-
-    `thumbnails`: the folder of the thumbnails. `max_bytes`: the largest size of this folder.
-    """
-
-    handler: ClassVar[str] = "pruning:prune"
-    seconds: ClassVar[int] = 3600
-    thumbnails: bytes
-    max_bytes: int
 
 
 class MakeThumbnail(msgspec.Struct, tag=True, frozen=True):
@@ -314,17 +303,6 @@ class BackedUp(msgspec.Struct, tag=True, frozen=True):
     """
 
     size: int
-
-
-class Pruned(msgspec.Struct, tag=True, frozen=True):
-    """The answer to Prune: the records that the store may delete.
-
-    store/retention.py defines which records these are.
-    """
-
-    touches: int
-    sightings: list[bytes]
-    trashed: list[bytes]
 
 
 class Refused(msgspec.Struct, tag=True, frozen=True):

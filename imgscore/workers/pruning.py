@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from imgscore import paths
 from imgscore.store import retention
-from imgscore.workers.messages import Pruned
+from imgscore.workers.prune_messages import Pruned
 
 if TYPE_CHECKING:
     from imgscore.workers.context import Context
-    from imgscore.workers.messages import Prune
+    from imgscore.workers.prune_messages import Prune
 
 
 def prune(context: Context, task: Prune) -> Pruned:
     """Delete old thumbnails, and return the records that the store may delete."""
     delete_oldest(task.thumbnails, task.max_bytes)
     with context.store.read() as txn:
-        return Pruned(*retention.find(txn, time.time_ns()))
+        expired = retention.find(txn, time.time_ns())
+    _delete_thumbnails(task.thumbnails, expired.images)
+    return Pruned(expired)
+
+
+def _delete_thumbnails(folder: bytes, digests: Iterable[bytes]) -> None:
+    """Delete the thumbnails of images."""
+    for digest in digests:
+        with contextlib.suppress(OSError):  # Most images have no thumbnail.
+            os.unlink(os.path.join(folder, paths.thumbnail(digest)))
 
 
 def delete_oldest(folder: bytes, max_bytes: int) -> None:

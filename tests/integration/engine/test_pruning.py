@@ -1,13 +1,16 @@
 """Pruning deletes what is past its retention, and nothing that is needed."""
 
+import hashlib
 import os
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from imgscore import paths
-from imgscore.config import Config, DaemonConfig
+from imgscore.config import Config, DaemonConfig, WatchConfig
 from imgscore.engine import pruning
 from imgscore.engine.engine import open_engine
 from imgscore.store import (
@@ -19,6 +22,7 @@ from imgscore.store import (
     retention,
     sightings,
     trashed_files,
+    vectors,
 )
 from imgscore.store.comparisons import ComparisonEvent
 from imgscore.store.schema import (
@@ -32,6 +36,7 @@ from imgscore.store.schema import (
 from imgscore.store.store import Store
 from imgscore.store.transaction import Txn
 from imgscore.verbs import thumbnails
+from tests.conftest import draw
 from tests.integration.engine.conftest import World, ask, until
 
 SEEN = Fingerprint(1, 2, 3, 4, 5)
@@ -182,3 +187,48 @@ def test_pruner_deletes_least_recently_used_thumbnails_first(
         assert sorted(path.stem for path in folder.iterdir()) == left
     folder.rmdir()
     tidied()
+
+
+def test_pruner_deletes_vectors_of_vanished_images_and_embeds_them_again(store: Store) -> None:
+    inbox = Path.home() / "inbox"
+    inbox.mkdir()
+    for number in range(3):
+        draw("sun", number).save(inbox / f"{number}.png")
+    watch = WatchConfig(inbox=os.fspath(inbox))
+    config = Config(watch=[watch], daemon=DaemonConfig(free_mb=0, settle=0.01))
+    thumbnail = thumbnails.thumbnails_folder() / os.fsdecode(paths.thumbnail(_digest(inbox, 1)))
+    thumbnail.write_bytes(b"x")
+    with open_engine(store, config, paths.heads_folder()) as engine:
+        embedder = engine.ctx.embedder.image_embedder
+
+        def has_vectors() -> list[bool]:
+            with store.read() as txn:
+                return [vectors.contains(txn, embedder, digest) for digest in digests]
+
+        def settle() -> None:
+            engine.indexer.hint_all()
+            until(engine, lambda: engine.idle and not engine.ctx.pool.busy)
+
+        digests = [_digest(inbox, number) for number in range(3)]
+        settle()
+        assert has_vectors() == [True] * 3
+        data = (inbox / "1.png").read_bytes()
+        (inbox / "1.png").unlink()
+        settle()
+        inbox.rename(inbox.with_name("away"))  # like a disk that is not mounted
+        settle()
+        with store.write() as txn:
+            gone = [file for file in sightings.iter_all(txn, gone=True) if file.gone_ns]
+            assert [file.digest for file in gone] == [digests[1]]
+            sightings.record(txn, structs.replace(gone[0], gone_ns=LONG_AGO))
+        engine.pruner.due()
+        until(engine, lambda: engine.pruner.finished and not engine.ctx.pool.busy)
+        assert has_vectors() == [True, False, True] and not thumbnail.exists()
+        inbox.with_name("away").rename(inbox)
+        (inbox / "again.png").write_bytes(data)
+        settle()
+        assert has_vectors() == [True] * 3
+
+
+def _digest(inbox: Path, number: int) -> bytes:
+    return hashlib.sha256((inbox / f"{number}.png").read_bytes()).digest()

@@ -27,7 +27,7 @@ from imgscore.store.store import Store
 from imgscore.store.transaction import Txn
 from imgscore.system.landlock import kernel_support
 from imgscore.watches import Watch
-from imgscore.workers import messages, queries
+from imgscore.workers import messages, prune_messages, queries
 from imgscore.workers.context import Context
 from imgscore.workers.messages import Answer, FileIndexed, Task
 from imgscore.workers.pool import Pool, WorkerSettings
@@ -203,7 +203,9 @@ TASKS: dict[type[Any], Callable[[Files], Task]] = {
     messages.Rescore: lambda files: messages.Rescore(TASTE, "1"),
     messages.Plan: lambda files: messages.Plan(files.watch, "1", []),
     messages.BackUp: lambda files: messages.BackUp(os.fsencode(paths.backups_folder() / "now")),
-    messages.Prune: lambda files: messages.Prune(os.fsencode(paths.report_folder()), 10**6),
+    prune_messages.Prune: lambda files: prune_messages.Prune(
+        os.fsencode(paths.report_folder()), 10**6
+    ),
     queries.EvaluateQuery: lambda files: queries.EvaluateQuery(TASTE, "auto"),
     queries.SuspectsQuery: lambda files: queries.SuspectsQuery(TASTE, [], 5),
     queries.NextQuery: lambda files: queries.NextQuery(TASTE, [files.watch.inbox], 5),
