@@ -110,12 +110,12 @@ def measure(job: tuple[Path, int]) -> tuple[str, list[dict[str, Any]]]:
 Rows = dict[str, list[dict[str, Any]]]
 
 
-def measure_all(corpus: Path, cache: Path | None, count: int, side: int) -> Rows:
-    """Measure the copies of all sources that the cache lacks."""
+def measure_all(files: Sequence[Path], cache: Path | None, side: int) -> Rows:
+    """Measure the copies of the files that the cache lacks."""
     done: Rows = {}
     if cache is not None and cache.exists():
         done = pickle.loads(cache.read_bytes())
-    jobs = [(path, side) for path in sources(corpus, count) if path.name not in done]
+    jobs = [(path, side) for path in files if path.name not in done]
     with ProcessPoolExecutor(os.cpu_count()) as pool:
         for name, rows in pool.map(measure, jobs):
             done[name] = rows
@@ -195,13 +195,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("corpus", type=Path)
     parser.add_argument("--cache", type=Path)
+    parser.add_argument("--photographs", type=Path, help="measure only the files of this folder")
     parser.add_argument("--images", type=int, default=100)
     parser.add_argument("--side", type=int, default=1200)
     options = parser.parse_args()
-    measured = measure_all(options.corpus, options.cache, options.images, options.side)
+    if options.photographs is not None:
+        files = sorted(options.photographs.iterdir())
+    else:
+        files = sources(options.corpus, options.images)
+    measured = measure_all(files, options.cache, options.side)
     scores = head_scores(options.corpus, measured)
     for title, photographs in (("Photographs", True), ("Drawings and screenshots", False)):
-        rows = {name: of for name, of in measured.items() if is_photograph(name) == photographs}
+        rows = {
+            name: of
+            for name, of in measured.items()
+            if (options.photographs is not None or is_photograph(name)) == photographs
+        }
         print(f"{title}: {len(rows)} images, {sum(map(len, rows.values()))} copies")
         for line in table(rows, scores) if rows else ():
             print(line)

@@ -20,8 +20,10 @@ NOISES = (0, 3, 5, 10, 20)
 """standard deviations in levels, for each channel"""
 QUALITIES = (95, 90, 75, 60, 45, 30)
 SCALES = (1.0, 0.9, 0.75, 0.5, 0.25)
-STOPS = (0.0, 1.0, -1.5)
+STOPS = (0.0, 1.0, -1.0, 1.5, -1.5)
 """exposure in stops; any exposure but the first clips highlights or shadows"""
+FACTORS = (1.25, 1.5, 2.0, 3.0)
+"""by how much the sides of the original are enlarged"""
 COMBINATIONS = 14
 
 
@@ -56,7 +58,7 @@ class Degradation(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-KINDS = ("blur", "motion blur", "exposure", "scale", "enlarged twofold", "noise", "quality")
+KINDS = ("blur", "motion blur", "exposure", "scale", "enlarged", "noise", "quality")
 """the names of the losses"""
 
 
@@ -94,7 +96,8 @@ def degradations(seed: str) -> list[Degradation]:
         *(Degradation(scale=scale) for scale in SCALES[1:]),
         *(Degradation(scale=scale, enlarged=True) for scale in SCALES[1:]),
         *(Degradation(stops=stops) for stops in STOPS[1:]),
-        *(Degradation(scale=scale, enlarged=True, factor=2.0) for scale in (1.0, 0.5)),
+        *(Degradation(enlarged=True, factor=factor) for factor in FACTORS),
+        Degradation(scale=0.5, enlarged=True, factor=2.0),
     ]
     for _ in range(COMBINATIONS):
         made += _combination(chance)

@@ -246,7 +246,10 @@ def _store_images(
 def _commit(store: Store, part: GroupsFound) -> None:
     def write(txn: Txn) -> None:
         similarity.add(txn, part.entries, part.links)
-        wanted = [NewGroup(new.kind, tuple(new.members), new.why) for new in part.groups]
+        wanted = [
+            NewGroup(new.kind, tuple(new.members), new.why, tuple(new.wholes))
+            for new in part.groups
+        ]
         groups.replace(txn, part.regrouped, wanted)
 
     store.commit(write)

@@ -130,7 +130,10 @@ class GroupFinder(Stage[FindGroups]):
         self.ctx.store.commit(lambda txn: similarity.set_state(txn, None))
 
     def _store(self, task: FindGroups, found: GroupsFound) -> Effects:
-        wanted = [NewGroup(new.kind, tuple(new.members), new.why) for new in found.groups]
+        wanted = [
+            NewGroup(new.kind, tuple(new.members), new.why, tuple(new.wholes))
+            for new in found.groups
+        ]
 
         def write(txn: Txn) -> set[bytes]:
             if found.first:

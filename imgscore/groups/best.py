@@ -7,11 +7,11 @@ module compares facts of the full resolution. `images/acuity` measures them.
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
-from math import log2
+from math import log2, sqrt
 from statistics import median
 from typing import NamedTuple
 
-VERSION = 3
+VERSION = 4
 """The version of the facts. If it is increased, the images of all groups are measured again."""
 
 
@@ -37,6 +37,10 @@ class Quality(NamedTuple):
     """the share of the image that is clipped to white, from 0 to 1"""
     shadows: float | None = None
     """the share of the image that is clipped to black, from 0 to 1"""
+    tones: float | None = None
+    """the entropy of the luma in bits, from 0 to 6: a wrong exposure joins tones"""
+    brightness: float | None = None
+    """the mean luma, from 0 to 1"""
 
     @property
     def is_measured(self) -> bool:
@@ -46,6 +50,12 @@ class Quality(NamedTuple):
 
 SIMILAR_DETAIL = 0.8
 """The share of an image's detail that another image must have, so that it can replace it."""
+LEAST_DETAIL, LEAST_FRAMED_DETAIL = 0.5, 0.25
+"""The share of the detail of a crop that the whole image must have, so that it comes before the
+crop. Two versions of an equal part that differ by their compression have from 0.7 on. The second
+one is that of an image and its framed copy: the edges of a frame count as detail."""
+BEHIND = 1e-6
+"""How far the sum of an image is at least below that of an image that must be before it."""
 _STEP_OF_PERCENT = 0.117
 """The mean quantisation step of the five measured coefficients that one per cent of the JPEG
 standard's table gives, in levels."""
@@ -63,34 +73,46 @@ def _same(value: float) -> float:
     return value
 
 
-_CLIPPED = ("highlights", "shadows")
+_CLIPPED = ("highlights",)
 FACTS: tuple[tuple[float, str, Callable[[float], float]], ...] = (
     (1.0, "detail", _log),
-    (-0.02, "noise", _log_of_square),
-    (-3.4, "highlights", _same),
-    (-1.0, "shadows", _same),
+    (0.5, "sharpness", _same),
+    (-0.06, "noise", _log_of_square),
+    (-2.5, "highlights", sqrt),
+    (1.5, "tones", _same),
+    (-4.0, "brightness", _same),
     (0.002, "pixels", _log),
     (0.001, "bytes", _log),
 )
 """The weight of each fact, its field in `Quality`, and the function that is applied to it. The unit
 of the sum is a doubling of the detail. The weights were fitted to degraded copies of real images,
 and judged on other images (bench/RESULTS.md). The numbers of pixels and of bytes decide only
-between images that are not measured, or are equal in all else."""
+between images that are not measured, or are equal in all else.
+
+An enlarged copy has the detail of the original, but less sharp pixels. A longer exposure clips
+highlights, raises the brightness and also the detail of dark parts; a shorter one joins tones. So
+the weights of brightness and of tones act against each other, and agree about a good exposure."""
 _INDEXED_FACTS = tuple(
     (weight, Quality._fields.index(name), function, name in _CLIPPED)
     for weight, name, function in FACTS
 )
-MAX_CLIPPED = 0.1
-"""The largest share of clipped pixels that counts, above the smallest one in the group. A white
-background is clipped or not by a change of the exposure that is not visible."""
+MAX_CLIPPED = 0.35
+"""The largest root of the share of clipped pixels that counts, above the smallest one in the group.
+A white background is clipped or not by a change of the exposure that is not visible."""
 STEP_WEIGHT = -0.35
 """The weight of the excess of the compression's step: how far another image of the group has a
 smaller step. This image must have as many pixels and nearly as much detail. A blurred or scaled
 copy has no traces of compression, but is not better for that."""
 
 
-def best_first(members: Sequence[Quality]) -> list[int]:
+def best_first(
+    members: Sequence[Quality], wholes: Sequence[tuple[int, int, float]] = ()
+) -> list[int]:
     """Return the indices of the members of one group, the best image first.
+
+    `wholes`: (an image, an image that shows less of the picture, the gain of the first one), as
+    indices; see `containment.gains`. The first image comes before the other one, unless it has too
+    little detail, because it is a small copy, or is blurred.
 
     A fact that is not measured counts like the median of the fact in the group, so that an image
     is neither better nor worse because it is not measured yet. Equal images keep their sequence.
@@ -116,7 +138,33 @@ def best_first(members: Sequence[Quality]) -> list[int]:
         sums = [total + weight * value for total, value in zip(sums, values, strict=True)]
     for index, excess in _excesses(members):
         sums[index] += STEP_WEIGHT * excess
+    _put_behind(sums, [(a, b) for a, b, gain in wholes if _replaces(members[a], members[b], gain)])
     return sorted(range(count), key=lambda index: -sums[index])
+
+
+def _replaces(whole: Quality, part: Quality, gain: float) -> bool:
+    """Return whether an image has enough pixels and detail to replace one that shows less.
+
+    A part that was enlarged has more pixels, but not more detail.
+    """
+    enough = True
+    if whole.pixels is not None and part.pixels is not None:
+        enough = gain**2 * whole.pixels >= SIMILAR_DETAIL**2 * part.pixels
+    if whole.detail is None or part.detail is None:
+        return enough
+    least = LEAST_FRAMED_DETAIL if gain > 1 else LEAST_DETAIL
+    return gain * whole.detail >= (least if enough else SIMILAR_DETAIL) * part.detail
+
+
+def _put_behind(sums: list[float], pairs: Sequence[tuple[int, int]]) -> None:
+    """Lower the sum of the second image of each pair below that of the first one."""
+    for _ in pairs:  # A chain of images has as many links. A circle of them would never end.
+        lowered = False
+        for first, second in pairs:
+            if sums[second] > sums[first] - BEHIND:
+                sums[second], lowered = sums[first] - BEHIND, True
+        if not lowered:
+            return
 
 
 def _excesses(members: Sequence[Quality]) -> Iterator[tuple[int, float]]:

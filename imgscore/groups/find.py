@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgscore.groups.alignment import Alignments, best_alignments
+from imgscore.groups.containment import either, gains
 from imgscore.groups.shots import Shot, are_burst, are_series, gap
 from imgscore.groups.verification import (
     BATCH,
@@ -108,11 +109,14 @@ class Links(NamedTuple):
     """Pairs of images that belong together.
 
     `rows`: int64 [p, 2]. `kinds`: int64 [p], NEAR, PART, MIRRORED or BURST. `cosines`: float32 [p].
+    `gains`: float32 [p], positive if the first image of a pair shows more than the second one, and
+    negative if it shows less; see `containment.gains`.
     """
 
     rows: Ints
     kinds: Ints
     cosines: Floats
+    gains: Floats
 
 
 def unit_rows(embeddings: NDArray[np.float16], width: int) -> Floats:
@@ -132,7 +136,8 @@ def unit_rows(embeddings: NDArray[np.float16], width: int) -> Floats:
 def find_links(images: Images, pairs: Ints) -> Links:
     """Return those pairs of rows that belong together. `pairs`: int64 [p, 2], each pair once."""
     if not len(pairs):
-        return Links(np.empty((0, 2), np.int64), np.empty(0, np.int64), np.empty(0, np.float32))
+        none = np.empty(0, np.float32)
+        return Links(np.empty((0, 2), np.int64), np.empty(0, np.int64), none, none)
     left, right = pairs.T
     cosine = np.empty(len(pairs), np.float32)
     for start in range(0, len(pairs), 4096):
@@ -145,19 +150,23 @@ def find_links(images: Images, pairs: Ints) -> Links:
     flipped = np.einsum("ij,ij->i", grids[left], mirrored[right])
     number = tones(images.grids)
     rich = np.asarray(number >= MIN_TONES)
-    kinds = np.zeros(len(pairs), np.int64)
+    kinds, gain = np.zeros(len(pairs), np.int64), np.zeros(len(pairs), np.float32)
     kinds[(flipped >= EQUAL_GRIDS) & (cosine >= MIRROR_COSINE) & rich[left]] = MIRRORED
     kinds[(plain >= EQUAL_GRIDS) & (cosine >= MIN_COSINE)] = NEAR
     _drop_other_details(images, pairs, kinds)
     kinds[(plain >= MIN_CORRELATION) & (cosine >= EQUAL_COSINE)] = NEAR
-    _find_parts(images, pairs, cosine, kinds, number)
+    _find_parts(images, pairs, cosine, kinds, number, gain)
+    _find_crops(images, pairs, kinds, gain)
     _apply_shots(images, pairs, cosine, plain, kinds, grids)
+    gain[kinds == BURST] = 0  # The camera has moved, or its lens was zoomed.
     found = kinds > 0
-    return Links(pairs[found], kinds[found], cosine[found])
+    return Links(pairs[found], kinds[found], cosine[found], gain[found])
 
 
-def _find_parts(images: Images, pairs: Ints, cosine: Floats, kinds: Ints, number: Floats) -> None:
-    """Set the kind of the pairs of which one image shows a part of the other one.
+def _find_parts(
+    images: Images, pairs: Ints, cosine: Floats, kinds: Ints, number: Floats, gain: Floats
+) -> None:
+    """Set the kind and the gain of the pairs of which one image shows a part of the other one.
 
     `number`: the entropy of the tones of each image, float32 [n]. That of the shown image counts.
     If the fine grid of an image is not known, only the grids are compared, with stricter limits.
@@ -189,8 +198,10 @@ def _find_parts(images: Images, pairs: Ints, cosine: Floats, kinds: Ints, number
             quotients = images.aspects[pairs[chosen, 1]] / images.aspects[pairs[chosen, 0]]
             for side in (0, 1):
                 shown = at[both, side], at[both, 1 - side], plain[pairs[chosen, side]]
-                same = _are_verified(pictures, *shown, quotients, found[side])
+                same, part_gain = _verified(pictures, *shown, quotients, found[side])
                 kinds[chosen[same]] = PART
+                part_gain *= 2 * side - 1
+                gain[chosen[same]] = either(gain[chosen[same]], part_gain[same])
                 quotients = 1 / quotients
 
 
@@ -212,20 +223,51 @@ def _no_fine_grids(rows: Ints) -> tuple[Bytes, Bools]:
     return np.empty((len(rows), 0, 0), np.uint8), np.zeros(len(rows), np.bool_)
 
 
-def _are_verified(
+def _verified(
     pictures: Pictures, whole: Ints, other: Ints, plain: Bools, quotients: NDArray[np.float64],
     fit: Alignments,
-) -> Bools:  # fmt: skip
-    """Return whether the details of whole images agree with a part of the other ones, bool [p]."""
-    same = np.zeros(len(whole), np.bool_)
+) -> tuple[Bools, Floats]:  # fmt: skip
+    """Return whether the details of whole images agree with a part of the other ones, bool [p].
+
+    Also return the gains of the other images, float32 [p].
+    """
+    same, gain = np.zeros(len(whole), np.bool_), np.zeros(len(whole), np.float32)
     for tried, starts in (
         (pictures.framed[other], pictures.contents[other]),
         (fit.correlations >= VERIFIED_FIT, fit.windows),
     ):
         chosen = np.flatnonzero(tried & ~same)
         pair = Candidates(whole[chosen], other[chosen], quotients[chosen], plain[chosen])
-        same[chosen] = are_parts(pictures, pair, starts[chosen])
-    return same
+        same[chosen], windows = are_parts(pictures, pair, starts[chosen])
+        gain[chosen] = gains(windows, pictures.contents[other[chosen]])
+    return same, gain
+
+
+def _find_crops(images: Images, pairs: Ints, kinds: Ints, gain: Floats) -> None:
+    """Set the gain of the pairs with about equal grids of which one image is a crop of the other.
+
+    A crop that leaves out a tenth of an image has about its grid.
+    """
+    near = np.flatnonzero(kinds == NEAR)
+    if images.fine is None:
+        return
+    for start in range(0, len(near), FINE_BATCH):
+        rows = np.unique(pairs[near[start : start + FINE_BATCH]])
+        fine, known = images.fine(rows)
+        at = np.searchsorted(rows, pairs[near[start : start + FINE_BATCH]])
+        both = known[at].all(axis=1)
+        chosen, at = near[start : start + FINE_BATCH][both], at[both]
+        if not len(chosen):
+            continue
+        pictures = Pictures(fine)
+        everything = np.tile([0.0, 0.0, 1.0, 1.0], (len(chosen), 1))
+        quotients = images.aspects[pairs[chosen, 1]] / images.aspects[pairs[chosen, 0]]
+        for side in (0, 1):
+            pair = Candidates(at[:, side], at[:, 1 - side], quotients, np.zeros(len(at), np.bool_))
+            same, windows = are_parts(pictures, pair, everything)
+            found = gains(windows, pictures.contents[pair.other]) * (2 * side - 1)
+            gain[chosen[same]] = either(gain[chosen[same]], found[same])
+            quotients = 1 / quotients
 
 
 def _find_coarse_parts(

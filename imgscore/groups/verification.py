@@ -102,12 +102,15 @@ class Candidates(NamedTuple):
     plain: Bools
 
 
-def are_parts(pictures: Pictures, pairs: Candidates, starts: NDArray[np.float64]) -> Bools:
+def are_parts(
+    pictures: Pictures, pairs: Candidates, starts: NDArray[np.float64]
+) -> tuple[Bools, NDArray[np.float64]]:
     """Return whether each whole image agrees with a window near `starts` of the other image.
 
-    `starts`: the first windows, float64 [p, 4].
+    `starts`: the first windows, float64 [p, 4]. Also return the last windows, float64 [p, 4].
     """
     found = np.zeros(len(pairs.whole), np.bool_)
+    places = starts.copy()
     for first in range(0, len(found), BATCH):
         part = slice(first, first + BATCH)
         whole, other = pairs.whole[part], pairs.other[part]
@@ -118,7 +121,8 @@ def are_parts(pictures: Pictures, pairs: Candidates, starts: NDArray[np.float64]
             shown = pictures.fine[whole[kept]], pictures.sums[other[kept]]
             match = compared(*shown, windows[kept])
             found[first + kept] = _is_equal(match, quotients[kept], plain[kept])
-    return found
+            places[first + kept] = windows[kept]
+    return found, places
 
 
 def are_equal(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> bool:

@@ -34,6 +34,9 @@ CLIPPED_BLACK, CLIPPED_WHITE = 5, 250
 change the mean of clipped pixels by up to five."""
 CLIPPED_SQUARE = 16
 """The side in pixels of such a square. Blur changes single pixels, but few squares."""
+TONE_SIDE, TONE_LEVELS = 64, 4
+"""The side in pixels of the small view whose tones are counted, and the number of levels of luma
+that count as one tone. Noise makes no new tones in means of many pixels."""
 VISIBLE_VARIANCE = 12.0
 """The variance of luma (levels²) that structure needs to be visible as detail: a deviation of 3."""
 NOISE_SHARE = 1.25
@@ -77,6 +80,8 @@ class Acuity(NamedTuple):
     step: float
     highlights: float
     shadows: float
+    tones: float
+    brightness: float
 
 
 class _Tiles(NamedTuple):
@@ -110,7 +115,7 @@ def measure(pixels: NDArray[np.uint8], least_step: float = 1.0) -> Acuity:
         for level, half in zip(found, following, strict=False)
     )
     sharpness, noise = (found[0].bits, found[0].variance ** 0.5) if found else (0.0, 0.0)
-    return Acuity(sharpness, detail, noise, step, highlights, shadows)
+    return Acuity(sharpness, detail, noise, step, highlights, shadows, *_tones(luma))
 
 
 class Level(NamedTuple):
@@ -226,6 +231,16 @@ def _step_of(coefficients: NDArray[np.float32]) -> float:
         if float(np.cos(counted * np.float32(2 * np.pi / step)).mean()) > REGULAR:
             return float(step)
     return 1.0
+
+
+def _tones(luma: Image.Image) -> tuple[float, float]:
+    """Return the entropy of the luma in bits, from 0 to 6, and its mean, from 0 to 1."""
+    small = luma.resize((TONE_SIDE, TONE_SIDE), Image.Resampling.BOX)
+    counts = np.array(small.histogram(), np.float64)
+    shares = counts.reshape(-1, TONE_LEVELS).sum(axis=1) / counts.sum()
+    shares = shares[shares > 0]
+    mean = float(counts @ np.arange(256) / counts.sum() / 255)
+    return float(-(shares * np.log2(shares)).sum()), mean
 
 
 def _clipped(image: Image.Image) -> tuple[float, float]:

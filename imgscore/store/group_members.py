@@ -9,7 +9,7 @@ from typing import NamedTuple
 from imgscore.groups.best import Quality, best_first
 from imgscore.groups.copy_names import original_first
 from imgscore.store import groups, sightings
-from imgscore.store.group_order import quality_of
+from imgscore.store.group_order import positions, quality_of
 from imgscore.store.groups import MIN_MEMBERS, Group, Kind
 from imgscore.store.transaction import Txn
 from imgscore.watches import within
@@ -72,5 +72,6 @@ def present_group(
             members.append(PresentMember(digest, paths, quality))
     if len(members) < MIN_MEMBERS:
         return None
-    ranks = best_first([member.quality for member in members])
+    places = positions([member.digest for member in members], group.wholes)
+    ranks = best_first([member.quality for member in members], places)
     return PresentGroup(group.number, group.kind, group.why, tuple(members[at] for at in ranks))

@@ -16,6 +16,9 @@ from imgscore.store.schema import DIGEST_SIZE, pack
 from imgscore.store.transaction import Txn
 
 Kind = Literal["near-duplicates", "bursts"]
+Whole = tuple[bytes, bytes, float]
+"""(an image, an image that shows a part of it, the gain of the first one): see
+`groups.containment.gains`."""
 KINDS: tuple[Kind, ...] = get_args(Kind)
 MIN_MEMBERS = 2
 """The smallest number of images of a group."""
@@ -28,13 +31,15 @@ class Group(NamedTuple):
 
     `number`: the number of the group. It stays the same when images are added to the group.
     `members`: the digests of the images, the central image first: each other image is similar to
-    this image. `why`: one sentence about what the images have in common.
+    this image. `why`: one sentence about what the images have in common. `wholes`: which members
+    show more than others.
     """
 
     number: int
     kind: Kind
     members: tuple[bytes, ...]
     why: str
+    wholes: tuple[Whole, ...] = ()
 
 
 class NewGroup(NamedTuple):
@@ -43,12 +48,14 @@ class NewGroup(NamedTuple):
     kind: Kind
     members: tuple[bytes, ...]
     why: str
+    wholes: tuple[Whole, ...] = ()
 
 
 class _Record(msgspec.Struct, array_like=True, frozen=True):
     kind: Kind
     members: bytes
     why: str
+    wholes: tuple[Whole, ...] = ()
 
 
 _decoder = msgspec.msgpack.Decoder(_Record)
@@ -72,12 +79,13 @@ def iter_all(txn: Txn) -> Iterator[Group]:
         yield _group(int.from_bytes(key, "big"), value)
 
 
-def members_of_all(txn: Txn) -> list[tuple[bytes, ...]]:
-    """Return the members of all groups, in the order of the numbers of the groups.
+def members_of_all(txn: Txn) -> list[tuple[tuple[bytes, ...], tuple[Whole, ...]]]:
+    """Return (members, wholes) of all groups, in the order of the numbers of the groups.
 
     This takes less time than `iter_all`, because it makes no Group.
     """
-    return [_members(_decoder.decode(value)) for _, value in txn.table("groups").scan()]
+    records = (_decoder.decode(value) for _, value in txn.table("groups").scan())
+    return [(_members(record), record.wholes) for record in records]
 
 
 def iter_after(txn: Txn, number: int) -> Iterator[Group]:
@@ -124,7 +132,8 @@ def replace(txn: Txn, digests: Iterable[bytes], groups: Iterable[NewGroup]) -> s
     for group in old.values():
         rest = tuple(member for member in group.members if member not in leaving)
         if len(rest) >= MIN_MEMBERS:
-            wanted.append(NewGroup(group.kind, rest, group.why))
+            kept = (whole for whole in group.wholes if leaving.isdisjoint(whole[:2]))
+            wanted.append(NewGroup(group.kind, rest, group.why, tuple(kept)))
     before = {member: group for group in old.values() for member in group.members}
     after = {member: new for new in wanted for member in new.members}
     unused = set(old)
@@ -166,14 +175,15 @@ def _content(group: Group | NewGroup | None) -> tuple[Kind, frozenset[bytes]] | 
 
 def _write(txn: Txn, number: int, group: NewGroup) -> None:
     key = number.to_bytes(_NUMBER, "big")
-    txn.table("groups").put(key, pack(_Record(group.kind, b"".join(group.members), group.why)))
+    record = _Record(group.kind, b"".join(group.members), group.why, group.wholes)
+    txn.table("groups").put(key, pack(record))
     for member in group.members:
         txn.table("grouped").put(member, key)
 
 
 def _group(number: int, value: bytes) -> Group:
     record = _decoder.decode(value)
-    return Group(number, record.kind, _members(record), record.why)
+    return Group(number, record.kind, _members(record), record.why, record.wholes)
 
 
 def _members(record: _Record) -> tuple[bytes, ...]:

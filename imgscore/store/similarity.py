@@ -30,25 +30,31 @@ class IndexState(msgspec.Struct, frozen=True):
 
 
 class Link(msgspec.Struct, array_like=True, frozen=True):
-    """Two images that belong together. `kind`: see `groups/find.py`. `strength`: the cosine."""
+    """Two images that belong together. `kind`: see `groups/find.py`. `strength`: the cosine.
+
+    `gain`: positive if the first image shows more than the second one; see `groups/containment.py`.
+    """
 
     first: bytes
     second: bytes
     kind: int
     strength: float
+    gain: float = 0.0
 
 
 class _Value(msgspec.Struct, array_like=True, frozen=True):
     kind: int
     strength: float
+    gain: float = 0.0
 
 
 class Neighbour(NamedTuple):
-    """An image that is linked to another image."""
+    """An image that is linked to another image. `gain`: negative if it shows more than that one."""
 
     digest: bytes
     kind: int
     strength: float
+    gain: float
 
 
 _value = msgspec.msgpack.Decoder(_Value)
@@ -92,9 +98,12 @@ def add(txn: Txn, entries: Iterable[tuple[bytes, bytes]], links: Iterable[Link])
     for key, value in entries:
         txn.table("group_index").put(key, value)
     for link in links:
-        value = pack(_Value(link.kind, link.strength))
-        txn.table("similar").put(link.first + link.second, value)
-        txn.table("similar").put(link.second + link.first, value)
+        for first, second, gain in (
+            (link.first, link.second, link.gain),
+            (link.second, link.first, -link.gain),
+        ):
+            value = pack(_Value(link.kind, link.strength, gain))
+            txn.table("similar").put(first + second, value)
 
 
 def keys_of(txn: Txn, digests: Container[bytes]) -> Iterator[tuple[bytes, bytes]]:
@@ -130,7 +139,7 @@ def neighbours(txn: Txn, digest: bytes) -> Iterator[Neighbour]:
     """Yield the images that are linked to an image."""
     for key, raw in txn.table("similar").scan(digest):
         value = _value.decode(raw)
-        yield Neighbour(key[DIGEST_SIZE:], value.kind, value.strength)
+        yield Neighbour(key[DIGEST_SIZE:], value.kind, value.strength, value.gain)
 
 
 def frame_entry(value: bytes) -> tuple[bytes, bytes]:

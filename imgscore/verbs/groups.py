@@ -211,7 +211,7 @@ def _similar(engine: Engine, chosen: _Files, kind: Kind) -> Iterator[ListedGroup
                 present = [digest for digest, files in images if files]
                 if len(present) > 1:
                     files_of = dict(images)
-                    best = best_images_first(txn, present, None)
+                    best = best_images_first(txn, present, None, group.wholes)
                     files = [file for digest in best for file in files_of[digest]]
                     found.append(ListedGroup(kind, group.why, files))
         yield from found

@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from imgscore.groups.find import BURST, MIRRORED, PART, Images, Links, find_links, unit_rows
+from imgscore.groups.find import Images, Links, find_links, unit_rows
 from imgscore.groups.nearest import (
     MAX_NEAREST,
     MIN_COSINE,
@@ -20,13 +20,14 @@ from imgscore.groups.nearest import (
     make_frame,
     nearest_pairs,
 )
-from imgscore.groups.shots import BURST_SECONDS, NO_SHOT, Shot, burst_of, shot_of
+from imgscore.groups.shots import BURST_SECONDS, Shot, shot_of
 from imgscore.groups.split import components, split
 from imgscore.images.pixels import unpacked_fine_grid
 from imgscore.images.traits import FINE_GRID_SIDE, GRID_SIDE, Traits
 from imgscore.store import similarity, traits, vectors
 from imgscore.store.schema import DIGEST_SIZE
 from imgscore.store.similarity import IndexState, Link
+from imgscore.workers.group_graph import Graph, grouped
 from imgscore.workers.group_messages import FoundGroup, GroupsFound
 
 if TYPE_CHECKING:
@@ -60,22 +61,6 @@ class _Library(NamedTuple):
 
     digests: list[bytes]
     images: Images
-
-
-class _Graph:
-    """Linked images, by digest."""
-
-    def __init__(self, links: Iterable[Link]) -> None:
-        self.strengths: dict[bytes, dict[bytes, float]] = {}
-        self.kinds: dict[frozenset[bytes], int] = {}
-        for link in links:
-            self.add(link)
-
-    def add(self, link: Link) -> None:
-        """Add a link in both directions."""
-        for one, other in ((link.first, link.second), (link.second, link.first)):
-            self.strengths.setdefault(one, {})[other] = link.strength
-        self.kinds[frozenset((link.first, link.second))] = link.kind
 
 
 def find_groups(context: Context, task: FindGroups) -> Iterator[GroupsFound]:
@@ -112,7 +97,7 @@ def _of_all(txn: Txn, context: Context) -> Iterator[GroupsFound]:
         start = stop
     for batch in _batches(found):
         yield GroupsFound(last=False, links=batch)
-    yield from _groups_of_all(library, _Graph(found))
+    yield from _groups_of_all(library, Graph(found))
     yield GroupsFound(last=True, state=IndexState(spec.image_embedder, count))
 
 
@@ -174,14 +159,14 @@ def _burst_pairs(images: Images) -> Ints:
     return np.array(pairs, np.int64).reshape(-1, 2)
 
 
-def _groups_of_all(library: _Library, graph: _Graph) -> Iterator[GroupsFound]:
+def _groups_of_all(library: _Library, graph: Graph) -> Iterator[GroupsFound]:
     """Yield the groups. Each image is in `regrouped` once, also an image without a group."""
     shots = dict(zip(library.digests, library.images.shots, strict=True))
     regrouped: list[bytes] = []
     groups: list[FoundGroup] = []
     for part in components(graph.strengths):
         regrouped += part
-        groups += _grouped(graph, split(part), shots)
+        groups += grouped(graph, split(part), shots)
         if len(regrouped) >= PART_ROWS:
             yield GroupsFound(last=False, done=regrouped, regrouped=regrouped, groups=groups)
             regrouped, groups = [], []
@@ -227,7 +212,7 @@ def _of_new(txn: Txn, spec: Spec, frame: Frame, digests: list[bytes]) -> GroupsF
     links = _links(library.digests, find_links(library.images, listed))
     graph = _connected(txn, new.digests, links)
     found_shots = {digest: shot_of(traits.get(txn, digest)) for digest in graph.strengths}
-    groups = _grouped(graph, split(graph.strengths), found_shots)
+    groups = grouped(graph, split(graph.strengths), found_shots)
     regrouped = sorted({*new.digests, *graph.strengths})
     return GroupsFound(
         last=True, done=digests, entries=entries, links=links, regrouped=regrouped, groups=groups
@@ -249,9 +234,9 @@ def _nearest(txn: Txn, cells: NDArray[np.int64], sketch: Floats, digest: bytes) 
     return [names[at] for at in best.tolist() if near[at] >= MIN_COSINE]
 
 
-def _connected(txn: Txn, digests: list[bytes], links: list[Link]) -> _Graph:
+def _connected(txn: Txn, digests: list[bytes], links: list[Link]) -> Graph:
     """Return all images that are linked to new images, also through other images."""
-    graph = _Graph(links)
+    graph = Graph(links)
     waiting = [*digests, *graph.strengths]
     seen: set[bytes] = set()
     while waiting and len(seen) < MAX_LINKED:
@@ -260,7 +245,7 @@ def _connected(txn: Txn, digests: list[bytes], links: list[Link]) -> _Graph:
             continue
         seen.add(image)
         for other in similarity.neighbours(txn, image):
-            graph.add(Link(image, other.digest, other.kind, other.strength))
+            graph.add(Link(image, other.digest, other.kind, other.strength, other.gain))
             waiting.append(other.digest)
     return graph
 
@@ -323,41 +308,15 @@ def _images(
 
 def _links(digests: list[bytes], found: Links) -> list[Link]:
     return [
-        Link(digests[first], digests[second], kind, round(strength, 4))
-        for (first, second), kind, strength in zip(
-            found.rows.tolist(), found.kinds.tolist(), found.cosines.tolist(), strict=True
+        Link(digests[first], digests[second], kind, round(strength, 4), round(gain, 4))
+        for (first, second), kind, strength, gain in zip(
+            found.rows.tolist(),
+            found.kinds.tolist(),
+            found.cosines.tolist(),
+            found.gains.tolist(),
+            strict=True,
         )
     ]
-
-
-def _grouped(
-    graph: _Graph, groups: list[list[bytes]], shots: dict[bytes, Shot]
-) -> list[FoundGroup]:
-    """Return the groups with their kinds and reasons."""
-    found = []
-    for centre, *others in groups:
-        kinds = {graph.kinds[frozenset((centre, other))] for other in others}
-        members = [centre, *others]
-        burst = burst_of(shots.get(member, NO_SHOT) for member in members)
-        if BURST in kinds and 2 * len(burst) > len(members):
-            found.append(FoundGroup("bursts", members, _burst_text(burst, len(members))))
-            continue
-        why = "These images are almost equal."
-        if MIRRORED in kinds:
-            why = "These images show the same picture, and some are mirrored."
-        elif PART in kinds:
-            why = "These images show the same picture, whole or in part."
-        found.append(FoundGroup("near-duplicates", members, why))
-    return found
-
-
-def _burst_text(burst: list[Shot], images: int) -> str:
-    """Return the reason of a group in which most images are of one burst."""
-    seconds = burst[-1].seconds - burst[0].seconds
-    photographs = "these photographs" if len(burst) == images else "most of these images"
-    unit = "second" if seconds <= 1 else "seconds"
-    length = f"{max(seconds, 0.1):.1f}".removesuffix(".0")
-    return f"{burst[0].camera} took {photographs} within {length} {unit}."
 
 
 def _width(spec: Spec) -> int:

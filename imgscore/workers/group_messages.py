@@ -4,7 +4,7 @@ from typing import ClassVar
 
 import msgspec
 
-from imgscore.store.groups import Kind
+from imgscore.store.groups import Kind, Whole
 from imgscore.store.similarity import IndexState, Link
 
 
@@ -25,6 +25,7 @@ class FoundGroup(msgspec.Struct, array_like=True, frozen=True):
     kind: Kind
     members: list[bytes]
     why: str
+    wholes: list[Whole] = []
 
 
 class GroupsFound(msgspec.Struct, tag=True, frozen=True):

@@ -36,8 +36,8 @@ def blocks_of_inbox(
     if watch.groups == "off":
         return []
     stored = groups.members_of_all(txn)
-    copies = [(digest,) for digest in _copied(files)]
-    wanted = set(chain.from_iterable(stored)).union(chain.from_iterable(copies))
+    copies = _copied(files)
+    wanted = set(chain.from_iterable(members for members, _ in stored)).union(copies)
     digest_of = {file.path: file.digest for file in files if file.digest in wanted}
     grouped = [
         (path, i)
@@ -51,9 +51,10 @@ def blocks_of_inbox(
     rank = ranker(txn, watch.taste)
     found: list[Block] = []
     done: set[int] = set()
-    for digests in chain(stored, copies):
+    for digests, wholes in chain(stored, (((digest,), ()) for digest in copies)):
         present = [digest for digest in digests if digest in positions]
-        in_order = [i for digest in rank(present) for i in _originals_first(positions[digest])]
+        ranked = rank(present, wholes)
+        in_order = [i for digest in ranked for i in _originals_first(positions[digest])]
         places = [i for i in dict.fromkeys(in_order) if i not in done]
         if len(places) < MIN_MEMBERS:
             continue
@@ -98,7 +99,7 @@ def best_first(txn: Txn, taste: str, paths: Iterable[bytes]) -> list[bytes]:
         is_ranked = file is None or file.digest in ranks
         group = None if is_ranked else groups.of(txn, digest_of[path])
         if group is not None:
-            ranked = best_images_first(txn, group.members, taste)
+            ranked = best_images_first(txn, group.members, taste, group.wholes)
             ranks |= {digest: (group.number, rank) for rank, digest in enumerate(ranked)}
     return sorted(
         digest_of, key=lambda path: (ranks.get(digest_of[path], (0, 0)), original_first(path))
@@ -184,7 +185,10 @@ class GroupPositions:
         digests: Iterable[bytes] = (file.digest,) if group is None else group.members
         present = {digest: list(self._files(digest, file)) for digest in digests}
         ranked = best_images_first(
-            self._txn, (digest for digest, files in present.items() if files), self._watch.taste
+            self._txn,
+            (digest for digest, files in present.items() if files),
+            self._watch.taste,
+            () if group is None else group.wholes,
         )
         return [
             (member, interval)

@@ -63,4 +63,6 @@ def quality_of(data: bytes) -> Quality:
         compression=jpeg.quality(data) if picture.traits.format == "JPEG" else None,
         highlights=measured.highlights,
         shadows=measured.shadows,
+        tones=measured.tones,
+        brightness=measured.brightness,
     )

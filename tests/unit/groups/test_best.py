@@ -15,6 +15,8 @@ SHARP = Quality(
     compression=92,
     highlights=0.0,
     shadows=0.0,
+    tones=5.2,
+    brightness=0.45,
 )
 shares = st.none() | st.floats(0, 1)
 qualities = st.builds(
@@ -28,6 +30,8 @@ qualities = st.builds(
     compression=st.none() | st.integers(1, 100),
     highlights=shares,
     shadows=shares,
+    tones=st.none() | st.floats(0, 6),
+    brightness=shares,
 )
 
 
@@ -68,6 +72,16 @@ def test_best_first_with_a_scaled_or_blurred_copy_does_not_prefer_its_clean_pixe
 
 def test_best_first_with_clipped_highlights_puts_the_image_last() -> None:
     assert best_first([SHARP._replace(highlights=0.3, bytes=5_000_000), SHARP]) == [1, 0]
+
+
+def test_best_first_with_a_longer_exposure_puts_the_image_last_though_it_has_more_detail() -> None:
+    brighter = SHARP._replace(detail=2.5e4, highlights=0.08, tones=5.2, brightness=0.6)
+    assert best_first([brighter, SHARP]) == [1, 0]
+
+
+def test_best_first_with_a_shorter_exposure_puts_the_image_last() -> None:
+    darker = SHARP._replace(detail=1.6e4, highlights=0.0, tones=4.6, brightness=0.31)
+    assert best_first([darker, SHARP._replace(highlights=0.01)]) == [1, 0]
 
 
 def test_best_first_of_images_with_a_white_background_prefers_the_sharp_one() -> None:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 from PIL.JpegImagePlugin import JpegImageFile
 
+from imgscore.groups.best import Quality, best_first
 from imgscore.images import jpeg
 from imgscore.images.acuity import Acuity, measure
 from tests.conftest import draw
@@ -149,3 +150,23 @@ def test_quality_of_a_jpeg_is_that_of_its_encoder(quality: int) -> None:
 )
 def test_quality_of_a_jpeg_without_a_whole_table_is_none(data: bytes) -> None:
     assert jpeg.quality(data) is None
+
+
+@pytest.mark.parametrize("stops", [-1.5, -1.0, 1.0, 1.5])
+def test_best_first_of_exposures_prefers_the_one_with_most_tones(stops: float) -> None:
+    right = photograph()
+    levels = np.asarray(right, np.float32) / 255
+    other = np.clip((levels**2.2 * 2**stops), 0, 1) ** (1 / 2.2)
+    wrong = Image.fromarray((255 * other).astype(np.uint8))
+    members = [Quality(**measure(np.asarray(image))._asdict()) for image in (wrong, right)]
+    assert best_first(members) == [1, 0]
+
+
+def test_measure_of_a_noisy_or_small_picture_finds_the_same_tones() -> None:
+    image = photograph()
+    tones = measure(np.asarray(image)).tones
+    noise = np.random.default_rng(3).normal(0, 8, (*image.size[::-1], 3))
+    noisy = np.clip(np.asarray(image, np.float32) + noise, 0, 255).astype(np.uint8)
+    small = image.resize((image.width // 2, image.height // 2))
+    assert measure(noisy).tones == pytest.approx(tones, abs=0.15)
+    assert measure(np.asarray(small)).tones == pytest.approx(tones, abs=0.15)

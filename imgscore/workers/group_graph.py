@@ -1,0 +1,72 @@
+"""Linked images, and the groups that are made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from imgscore.groups.find import BURST, MIRRORED, PART
+from imgscore.groups.shots import NO_SHOT, Shot, burst_of
+from imgscore.store.groups import Whole
+from imgscore.store.similarity import Link
+from imgscore.workers.group_messages import FoundGroup
+
+
+class Graph:
+    """Linked images, by digest."""
+
+    def __init__(self, links: Iterable[Link]) -> None:
+        self.strengths: dict[bytes, dict[bytes, float]] = {}
+        self.kinds: dict[frozenset[bytes], int] = {}
+        self.wholes: dict[bytes, dict[bytes, float]] = {}
+        """for each image, the images that show less of the picture, with its gain"""
+        for link in links:
+            self.add(link)
+
+    def add(self, link: Link) -> None:
+        """Add a link in both directions."""
+        for one, other in ((link.first, link.second), (link.second, link.first)):
+            self.strengths.setdefault(one, {})[other] = link.strength
+        self.kinds[frozenset((link.first, link.second))] = link.kind
+        if link.gain:
+            whole, part = link.first, link.second
+            if link.gain < 0:
+                whole, part = part, whole
+            self.wholes.setdefault(whole, {})[part] = abs(link.gain)
+
+    def wholes_of(self, members: set[bytes]) -> list[Whole]:
+        """Return which images of a group show more than others, sorted."""
+        return sorted(
+            (whole, part, gain)
+            for whole in members & self.wholes.keys()
+            for part, gain in self.wholes[whole].items()
+            if part in members
+        )
+
+
+def grouped(graph: Graph, groups: list[list[bytes]], shots: dict[bytes, Shot]) -> list[FoundGroup]:
+    """Return the groups with their kinds and reasons."""
+    found = []
+    for centre, *others in groups:
+        kinds = {graph.kinds[frozenset((centre, other))] for other in others}
+        members = [centre, *others]
+        wholes = graph.wholes_of(set(members))
+        burst = burst_of(shots.get(member, NO_SHOT) for member in members)
+        if BURST in kinds and 2 * len(burst) > len(members):
+            found.append(FoundGroup("bursts", members, _burst_text(burst, len(members)), wholes))
+            continue
+        why = "These images are almost equal."
+        if MIRRORED in kinds:
+            why = "These images show the same picture, and some are mirrored."
+        elif PART in kinds:
+            why = "These images show the same picture, whole or in part."
+        found.append(FoundGroup("near-duplicates", members, why, wholes))
+    return found
+
+
+def _burst_text(burst: list[Shot], images: int) -> str:
+    """Return the reason of a group in which most images are of one burst."""
+    seconds = burst[-1].seconds - burst[0].seconds
+    photographs = "these photographs" if len(burst) == images else "most of these images"
+    unit = "second" if seconds <= 1 else "seconds"
+    length = f"{max(seconds, 0.1):.1f}".removesuffix(".0")
+    return f"{burst[0].camera} took {photographs} within {length} {unit}."
