@@ -29,8 +29,10 @@ from imgscore.store import groups, similarity, traits, vectors
 from imgscore.store.groups import NewGroup
 from imgscore.store.store import Store
 from imgscore.store.transaction import Txn
-from imgscore.workers.find_groups import _images, _matrix, _width, find_groups, unit_rows
-from imgscore.workers.group_messages import FindGroups, GroupsFound
+from imgscore.workers.compare_new import compare_new
+from imgscore.workers.find_groups import find_groups, unit_rows
+from imgscore.workers.group_messages import CompareNew, FindGroups, GroupsFound
+from imgscore.workers.grouping import images_of, matrix, width_of
 
 MAX_SIDE = 1600
 MIN_SIDE = 64
@@ -117,9 +119,9 @@ class _Reader:
 
     def found(self, pairs: list[tuple[int, int]]) -> int:
         """Return the number of pairs that are found to be similar."""
-        rows = unit_rows(_matrix(self.values, self.spec), _width(self.spec))
+        rows = unit_rows(matrix(self.values, self.spec), width_of(self.spec))
         listed = np.array(pairs, np.int64).reshape(-1, 2)
-        return len(find_links(_images(rows, self.traits, self._fine), listed).rows)
+        return len(find_links(images_of(rows, self.traits, self._fine), listed).rows)
 
     def _fine(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         found = [unpacked_fine_grid(self.traits[row].fine_grid) for row in rows]
@@ -178,7 +180,7 @@ def _measure_pass(setting: Setting, reader: _Reader) -> Iterator[Figure]:
     count = setting.choose(10_000, 100_000)
     random = np.random.default_rng(0)
     with Store(setting.scratch / "groups") as store:
-        vector, known = _matrix(reader.values, reader.spec).astype(np.float32), reader.traits
+        vector, known = matrix(reader.values, reader.spec).astype(np.float32), reader.traits
         for start in range(0, count, 5000):
             size = min(5000, count - start)
             first, second = random.integers(0, len(vector), (2, size))
@@ -216,7 +218,7 @@ def _measure_pass(setting: Setting, reader: _Reader) -> Iterator[Figure]:
         new = [hashlib.sha256(str(row).encode()).digest() for row in range(20)]
         began = time.process_time()
         for digest in new:
-            list(find_groups(cast("Any", context), FindGroups([digest])))
+            compare_new(cast("Any", context), CompareNew([digest]))
         yield Figure(
             "one new image among them: CPU time of the worker",
             f"{(time.process_time() - began) / len(new) * 1e3:.0f} ms CPU",

@@ -34,8 +34,10 @@ from imgscore.store.store import Store
 from imgscore.store.transaction import Txn
 from imgscore.testing import Sandbox
 from imgscore.workers import find_groups
+from imgscore.workers.compare_new import compare_new
 from imgscore.workers.context import Context
-from imgscore.workers.group_messages import FindGroups
+from imgscore.workers.group_messages import CompareNew
+from imgscore.workers.grouping import matrix, pack_frame, width_of
 from imgscore.workers.messages import Rescore, Train
 from imgscore.workers.training import rescore, train
 
@@ -43,7 +45,7 @@ MODEL = Config().model
 BATCH = 10_000
 BASE = 20_000
 """the number of made-up vectors of which all others are variations"""
-NEW = 200
+NEW = 64
 """the images of one search for groups: the largest number that the daemon sends to a worker"""
 TASTES = (("few", 300), ("many", 5_000))
 """the name of each taste, and the number of its labels"""
@@ -125,16 +127,14 @@ def _make_index(store: Store, sandbox: Sandbox, count: int) -> None:
     with store.read() as txn:
         frame = find_groups._new_frame(txn, spec, count)
         blocks = list(range(0, -(-count // vectors.ROWS_PER_BLOCK), 500))
-    store.commit(
-        lambda txn: similarity.add(txn, [similarity.frame_entry(find_groups._pack(frame))], [])
-    )
+    store.commit(lambda txn: similarity.add(txn, [similarity.frame_entry(pack_frame(frame))], []))
     for first in blocks:
         entries: list[tuple[bytes, bytes]] = []
         with store.read() as txn:
             for number, names, values in vectors.blocks_from(txn, spec.image_embedder, first):
                 if number >= first + 500:
                     break
-                rows = unit_rows(find_groups._matrix([values], spec), find_groups._width(spec))
+                rows = unit_rows(matrix([values], spec), width_of(spec))
                 sketches = frame.sketches(rows)
                 cells = frame.cells(sketches)[:, 0].tolist()
                 for row, cell in enumerate(cells):
@@ -223,9 +223,9 @@ def _measure_groups(sandbox: Sandbox, count: int) -> Iterator[Figure]:
     context = _context(sandbox)
     for wanted in (1, NEW):
         digests = [digest_of(number * 97 % count) for number in range(wanted)]
-        list(find_groups.find_groups(context, FindGroups(digests[:1])))
+        compare_new(context, CompareNew(digests[:1]))
         began = time.process_time()
-        list(find_groups.find_groups(context, FindGroups(digests)))
+        compare_new(context, CompareNew(digests))
         seconds = time.process_time() - began
         yield Figure(
             f"near-duplicates and bursts of {wanted} new images among {count:,}, CPU of the worker",

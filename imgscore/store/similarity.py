@@ -142,6 +142,12 @@ def neighbours(txn: Txn, digest: bytes) -> Iterator[Neighbour]:
         yield Neighbour(key[DIGEST_SIZE:], value.kind, value.strength, value.gain)
 
 
+def are_linked(txn: Txn, first: bytes, others: Iterable[bytes]) -> bool:
+    """Return whether an image is linked to each of the others."""
+    links = txn.table("similar")
+    return all(links.get(first + other) is not None for other in others)
+
+
 def frame_entry(value: bytes) -> tuple[bytes, bytes]:
     """Return the entry that contains the frame of the index."""
     return _FRAME, value

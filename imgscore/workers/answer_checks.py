@@ -16,7 +16,7 @@ from imgscore.images.ratings.values import UNRATED
 from imgscore.images.traits import Traits
 from imgscore.store.schema import DIGEST_SIZE, LATEST_NS, Fingerprint, HeadRecord
 from imgscore.watches import within
-from imgscore.workers.group_messages import FindGroups, GroupsFound
+from imgscore.workers.group_messages import CompareNew, FindGroups, GroupsFound
 from imgscore.workers.link_messages import LinksRefreshed, RefreshLinks
 from imgscore.workers.messages import (
     Answer,
@@ -63,6 +63,7 @@ _FITTING: dict[type, tuple[type, ...]] = {
     MakeThumbnail: (ThumbnailMade, *_FILE),
     MeasureQuality: (QualityMeasured, *_FILE),
     FindGroups: (GroupsFound, *_ANY_TASK),
+    CompareNew: (GroupsFound, NeedsMemory, *_ANY_TASK),
     ReadRatings: (RatingsRead, *_FILE),
     TryDevice: (DeviceTried, *_ANY_TASK),
     Rescore: (Scored, *_ANY_TASK),
@@ -102,7 +103,9 @@ def _is_possible(task: Task, answer: Answer, dim: int | None) -> bool:
         case RatingsRead():
             return isinstance(task, ReadRatings) and _are_ratings(answer, task.path)
         case GroupsFound():
-            return _are_groups(answer)
+            return _are_groups(answer) and (
+                not isinstance(task, CompareNew) or _are_groups_of(answer, task.digests)
+            )
         case QualityMeasured(quality):
             return all(value is None or 0 <= value < MAX_COUNT for value in quality)
         case Scored(packed):
@@ -149,8 +152,35 @@ def _are_groups(answer: GroupsFound) -> bool:
     return (
         all(len(digest) == DIGEST_SIZE for digest in digests)
         and all(0 < len(key) <= MAX_NAME_KEY_BYTES for key, _ in answer.entries)
-        and _finite([link.strength for link in answer.links])
+        and _finite([number for link in answer.links for number in (link.strength, link.gain)])
+        and _finite([gain for group in answer.groups for _, _, gain in group.wholes])
         and all(len(group.why) <= MAX_TEXT for group in answer.groups)
+    )
+
+
+def _are_groups_of(answer: GroupsFound, digests: list[bytes]) -> bool:
+    """Return whether the answer can come from a comparison of new images.
+
+    A file worker sends it, which a hostile image may have taken over. So it may add links of the
+    new images only. The daemon checks the groups against all links when it stores them.
+    """
+    new = set(digests)
+    regrouped = set(answer.regrouped)
+    members = [digest for group in answer.groups for digest in group.members]
+    return (
+        answer.last
+        and not answer.first
+        and answer.state is None
+        and new.issuperset(answer.done)
+        and all(key[-DIGEST_SIZE:] in new for key, _ in answer.entries)
+        and all(link.first in new or link.second in new for link in answer.links)
+        and len(set(members)) == len(members)
+        and regrouped.issuperset(members)
+        and all(
+            {whole, part}.issubset(group.members)
+            for group in answer.groups
+            for whole, part, _ in group.wholes
+        )
     )
 
 

@@ -1,4 +1,4 @@
-"""The task to find groups of similar images, and its answer. `messages` lists both."""
+"""The tasks to find groups of similar images, and their answer. `messages` lists them."""
 
 from typing import ClassVar
 
@@ -9,14 +9,21 @@ from imgscore.store.similarity import IndexState, Link
 
 
 class FindGroups(msgspec.Struct, tag=True, frozen=True):
-    """The task to compare new images with the images in the index, and to group them.
-
-    If `digests` is empty, a new index and new groups of all images are made.
-    """
+    """The task to make a new index, and new groups of all images."""
 
     handler: ClassVar[str] = "find_groups:find_groups"
     seconds: ClassVar[int] = 6 * 3600
-    digests: list[bytes] = []
+
+
+class CompareNew(msgspec.Struct, tag=True, frozen=True):
+    """The task to compare new images with the images in the index, and to group them.
+
+    A file worker does it: after a new file, one is running, and the start of the trainer takes more
+    time than the task.
+    """
+
+    handler: ClassVar[str] = "compare_new:compare_new"
+    digests: list[bytes]
 
 
 class FoundGroup(msgspec.Struct, array_like=True, frozen=True):
@@ -29,7 +36,7 @@ class FoundGroup(msgspec.Struct, array_like=True, frozen=True):
 
 
 class GroupsFound(msgspec.Struct, tag=True, frozen=True):
-    """A part of the answer to FindGroups.
+    """A part of the answer to FindGroups, or the answer to CompareNew.
 
     `first`: whether the old index must be deleted before this part is stored. `done`: the images
     that were compared. `entries`, `links`: what must be added to the index. `regrouped`: the images

@@ -17,7 +17,7 @@ from imgscore.images.traits import Traits
 from imgscore.order.timeline import Packed
 from imgscore.store.schema import Fingerprint, HeadRecord, Sighting, Ties
 from imgscore.watches import Watch
-from imgscore.workers.group_messages import FindGroups, GroupsFound
+from imgscore.workers.group_messages import CompareNew, FindGroups, GroupsFound
 from imgscore.workers.link_messages import LinksRefreshed, RefreshLinks
 from imgscore.workers.prune_messages import Prune, Pruned
 from imgscore.workers.quality_messages import MeasureQuality, QualityMeasured
@@ -130,14 +130,15 @@ OwnTask = (
     | MakeThumbnail
     | MeasureQuality
     | FindGroups
+    | CompareNew
     | ReadRatings
     | TryDevice
 )
 """The tasks that are no query. workers/queries.py defines the queries."""
 Task = OwnTask | Query[Any]
-FileTask = IndexFile | MakeThumbnail | MeasureQuality | ReadRatings | TryDevice
-"""The tasks that read one file, or try the device. Only file workers do these tasks. A file worker
-has limits of time and memory."""
+FileTask = IndexFile | MakeThumbnail | MeasureQuality | CompareNew | ReadRatings | TryDevice
+"""The tasks that read one file, compare new images, or try the device. Only file workers do these
+tasks. A file worker has limits of time and memory."""
 
 
 class Ready(msgspec.Struct, tag=True, frozen=True):

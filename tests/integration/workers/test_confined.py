@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any, get_args
 
@@ -21,7 +22,7 @@ from imgscore.heads import recipes
 from imgscore.images.traits import Traits
 from imgscore.links.settings import LinkFolder
 from imgscore.paths import head_file
-from imgscore.store import heads, labels, sightings, traits, vectors
+from imgscore.store import heads, labels, sightings, similarity, traits, vectors
 from imgscore.store.schema import Fingerprint, LabelEvent, LabelName, Sighting
 from imgscore.store.store import Store
 from imgscore.store.transaction import Txn
@@ -29,6 +30,7 @@ from imgscore.system.landlock import kernel_support
 from imgscore.watches import Watch
 from imgscore.workers import messages, prune_messages, queries
 from imgscore.workers.context import Context
+from imgscore.workers.find_groups import find_groups
 from imgscore.workers.messages import Answer, FileIndexed, Task
 from imgscore.workers.pool import Pool, WorkerSettings
 from imgscore.workers.training import train
@@ -81,6 +83,8 @@ class Files:
             context._store = store
             record = train(context, messages.Train(TASTE)).record
             store.commit(lambda txn: heads.record(txn, record))
+            index = [part.entries for part in find_groups(context, messages.FindGroups())]
+            store.commit(lambda txn: similarity.add(txn, chain(*index), []))
             self.head = head_file(folder / "heads", TASTE, record.version)
 
     @contextmanager
@@ -199,6 +203,7 @@ TASKS: dict[type[Any], Callable[[Files], Task]] = {
     messages.RefreshLinks: links,
     queries.BestQuery: lambda files: queries.BestQuery(TASTE, [files.watch], 5, 0, 0.0),
     messages.FindGroups: lambda _: messages.FindGroups(),
+    messages.CompareNew: lambda files: messages.CompareNew(files.digests[:2]),
     messages.Train: lambda files: messages.Train(TASTE),
     messages.Rescore: lambda files: messages.Rescore(TASTE, "1"),
     messages.Plan: lambda files: messages.Plan(files.watch, "1", []),

@@ -1,0 +1,119 @@
+"""Compare new images with their nearest images in the index, and with each other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from imgscore.errors import ImgscoreError
+from imgscore.groups.find import find_links
+from imgscore.groups.nearest import MAX_NEAREST, MIN_COSINE, SKETCH_NUMBERS
+from imgscore.groups.shots import BURST_SECONDS, shot_of
+from imgscore.groups.split import split
+from imgscore.store import similarity, traits
+from imgscore.store.similarity import Link
+from imgscore.workers.group_graph import Graph, grouped
+from imgscore.workers.group_messages import GroupsFound
+from imgscore.workers.grouping import (
+    MAX_FRAMES,
+    entries_of,
+    links_of,
+    load,
+    unpack_frame,
+)
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from imgscore.embedders.registry import Spec
+    from imgscore.groups.find import Floats
+    from imgscore.groups.nearest import Frame
+    from imgscore.store.transaction import Txn
+    from imgscore.workers.context import Context
+    from imgscore.workers.group_messages import CompareNew
+
+MAX_LINKED = 2000
+"""The largest number of linked images that are grouped again when an image is new."""
+
+
+def compare_new(context: Context, task: CompareNew) -> GroupsFound:
+    """Compare new images, and return their entries, links and groups.
+
+    Raises ImgscoreError if the store has no index.
+    """
+    with context.store.read() as txn:
+        stored = similarity.frame(txn)
+        if stored is None:
+            raise ImgscoreError("the store has no index of similar images", "restart imgscored")
+        return _compared(txn, context.spec, unpack_frame(stored, context.spec), task.digests)
+
+
+def _compared(txn: Txn, spec: Spec, frame: Frame, digests: list[bytes]) -> GroupsFound:
+    """Compare new images with their nearest images in the index, and with each other."""
+    new = load(txn, spec, digests)
+    sketches = frame.sketches(new.images.rows.astype(np.float32))
+    cells = frame.cells(sketches)
+    near: dict[bytes, list[bytes]] = {}
+    entries: list[tuple[bytes, bytes]] = []
+    for row, digest in enumerate(new.digests):
+        shot = new.images.shots[row]
+        near[digest] = _nearest(txn, cells[row], sketches[row], digest)
+        if shot.seconds == shot.seconds:
+            near[digest] += similarity.taken_within(
+                txn, shot.camera, shot.seconds, BURST_SECONDS, 2 * MAX_FRAMES
+            )
+        entries += entries_of(digest, int(cells[row, 0]), sketches[row], shot)
+    others = sorted({other for found in near.values() for other in found} - set(new.digests))
+    library = load(txn, spec, [*new.digests, *others])
+    row_of = {digest: row for row, digest in enumerate(library.digests)}
+    pairs = {
+        tuple(sorted((row_of[digest], row_of[other])))
+        for digest, found in near.items()
+        for other in found
+        if other != digest and other in row_of
+    }
+    cosine = sketches @ sketches.T
+    # The new images are the first rows of the library.
+    alike = np.argwhere(np.triu(cosine >= MIN_COSINE, 1)).tolist()
+    pairs.update((first, second) for first, second in alike)
+    listed = np.array(sorted({(min(pair), max(pair)) for pair in pairs}), np.int64).reshape(-1, 2)
+    links = links_of(library.digests, find_links(library.images, listed))
+    graph = _connected(txn, new.digests, links)
+    found_shots = {digest: shot_of(traits.get(txn, digest)) for digest in graph.strengths}
+    groups = grouped(graph, split(graph.strengths), found_shots)
+    regrouped = sorted({*new.digests, *graph.strengths})
+    return GroupsFound(
+        last=True, done=digests, entries=entries, links=links, regrouped=regrouped, groups=groups
+    )
+
+
+def _nearest(txn: Txn, cells: NDArray[np.int64], sketch: Floats, digest: bytes) -> list[bytes]:
+    """Return the images of the index that are nearest to an image, at most MAX_NEAREST."""
+    names: list[bytes] = []
+    values = bytearray()
+    for cell in cells.tolist():
+        for name, value in similarity.in_cell(txn, cell):
+            if name != digest and len(value) == 2 * SKETCH_NUMBERS:
+                names.append(name)
+                values += value
+    cosine = np.frombuffer(values, np.float16).reshape(-1, SKETCH_NUMBERS).astype(np.float32)
+    near = cosine @ sketch
+    best = np.argsort(-near, kind="stable")[:MAX_NEAREST]
+    return [names[at] for at in best.tolist() if near[at] >= MIN_COSINE]
+
+
+def _connected(txn: Txn, digests: list[bytes], links: list[Link]) -> Graph:
+    """Return all images that are linked to new images, also through other images."""
+    graph = Graph(links)
+    waiting = [*digests, *graph.strengths]
+    seen: set[bytes] = set()
+    while waiting and len(seen) < MAX_LINKED:
+        image = waiting.pop()
+        if image in seen:
+            continue
+        seen.add(image)
+        for other in similarity.neighbours(txn, image):
+            graph.add(Link(image, other.digest, other.kind, other.strength, other.gain))
+            waiting.append(other.digest)
+    return graph
