@@ -15,7 +15,7 @@ tastes, within libraries.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -77,10 +77,16 @@ class Library:
         return np.asarray(self.graph.mean(axis=1))
 
     def fit(
-        self, rows: np.ndarray, labels: np.ndarray, settings: Mapping[str, Any] | None = None
+        self,
+        rows: np.ndarray,
+        labels: np.ndarray,
+        settings: Mapping[str, Any] | None = None,
+        times: np.ndarray | None = None,
     ) -> Fitted:
         """Train the shipped head on labelled rows, with all images as nodes of the graph."""
-        examples: Examples = replace(self.corpus.examples(rows, labels), features=self.features)
+        examples: Examples = replace(
+            self.corpus.examples(rows, labels), features=self.features, times=times
+        )
         others = np.random.default_rng(0).permutation(len(self.rows))
         order = np.concatenate([rows, others[~np.isin(others, rows)]])
         inputs = Inputs(
@@ -103,9 +109,11 @@ class Library:
         return fitted.head.score(self.corpus.embeddings[rest], self.corpus.extras[rest]).score
 
 
-def load(cache: Path) -> Iterator[Library]:
-    """The libraries of a cache, one at a time."""
+def load(cache: Path, sources: Collection[str] = ()) -> Iterator[Library]:
+    """The libraries of a cache, one at a time. `sources`: their names; empty: all libraries."""
     for name, corpus in libraries(read(cache, ())).items():
+        if sources and name not in sources:
+            continue
         features = corpus.features()
         rows = features(corpus.embeddings, corpus.extras)
         nodes = rows.astype(np.float16).astype(np.float32)

@@ -65,6 +65,8 @@ class Examples:
     image i, and row n + i is image i of `compared`.
     `compared`, `compared_extras`, `compared_groups`: float16 [c, d], float32 [c, k] and int64 [c],
     the embeddings, extras and groups of the compared images that have no label.
+    `times`: int64 [n], the time of each label, in ns, or None. A recipe can use them to give recent
+    labels more weight (see drift.py).
     """
 
     embeddings: Half
@@ -82,6 +84,7 @@ class Examples:
     compared: Half | None = None
     compared_extras: Floats | None = None
     compared_groups: Ints | None = None
+    times: Ints | None = None
 
     def __len__(self) -> int:
         return len(self.grades)
@@ -121,6 +124,7 @@ class Examples:
             extras=None if self.extras is None else self.extras[rows],
             groups=None if self.groups is None else self.groups[rows],
             copies=None if self.copies is None else self.copies[rows],
+            times=None if self.times is None else self.times[rows],
             comparisons=np.column_stack([pairs, self.comparisons[:, 2]])[complete],
         )
 
@@ -240,12 +244,14 @@ class Fitted(NamedTuple):
     `comparison_odds`: float32 [p], the log-odds that the better image of a comparison is better.
     They come from heads that were trained without the folds of the two images. They are 0 if the
     recipe does not use comparisons.
+    `recency`: float64 [n], the weights of the labels if the taste has changed, or None.
     """
 
     head: Head
     held_out: Scores
     folds: Ints
     comparison_odds: Floats = np.empty(0, np.float32)
+    recency: NDArray[np.float64] | None = None
 
 
 class Recipe(Protocol):

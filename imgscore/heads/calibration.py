@@ -28,13 +28,18 @@ def sigmoid(x: NDArray[np.floating]) -> NDArray[np.floating]:
     return np.asarray(0.5 * (1.0 + np.tanh(0.5 * x)))
 
 
-def fit_platt(outputs: NDArray[np.floating], grades: NDArray[np.floating]) -> tuple[float, float]:
+def fit_platt(
+    outputs: NDArray[np.floating],
+    grades: NDArray[np.floating],
+    weights: NDArray[np.floating] | None = None,
+) -> tuple[float, float]:
     """Return the slope and offset of score = sigmoid(slope · output + offset).
 
     `outputs`: [n], the held-out outputs of a head.
     `grades`: [n], the labels. A label of grade g is fitted like g keep labels and 1 - g
     trash labels of the same output. The score is therefore the expected grade. An image of score
     0.5 is expected to be undecided.
+    `weights`: [n], the weights of the labels, or None for equal weights of 1.
 
     The slope is always positive. If a head ranks a few held-out labels in the wrong order, the
     order of all images must not be reversed.
@@ -47,14 +52,15 @@ def fit_platt(outputs: NDArray[np.floating], grades: NDArray[np.floating]) -> tu
     deviation = max(float(raw.std()), MIN_DEVIATION)
     scaled = raw / deviation
     share = np.asarray(grades, np.float64)
-    keeps = float(share.sum())
-    trashes = len(share) - keeps
+    weight = np.ones(len(share)) if weights is None else weights
+    keeps = float(weight @ share)
+    trashes = float(weight.sum()) - keeps
     target = share * ((keeps + 1) / (keeps + 2)) + (1 - share) * (1 / (trashes + 2))
     slope, offset = 1.0, float(np.log((keeps + 1) / (trashes + 1)))
     for _ in range(MAX_STEPS):
         probability = sigmoid(slope * scaled + offset)
-        residual = probability - target
-        curvature = np.maximum(probability * (1 - probability), 1e-9)
+        residual = weight * (probability - target)
+        curvature = weight * np.maximum(probability * (1 - probability), 1e-9)
         gradient = np.array([residual @ scaled + SLOPE_PRECISION * (slope - 1), residual.sum()])
         cross = curvature @ scaled
         hessian = np.array(

@@ -14,6 +14,7 @@ import numpy as np
 from imgscore.errors import UsageError
 from imgscore.heads.arrays import Floats, Ints
 from imgscore.heads.base import Examples, Fitted, Recipe
+from imgscore.heads.drift import measured
 from imgscore.heads.measures import Ranking, pair_quality, quality, resample
 from imgscore.heads.recipes import AUTO, recipe
 from imgscore.heads.results import Evaluation, Point
@@ -59,8 +60,9 @@ def evaluate(
     `device`: the device of the config, for a recipe that can use a GPU.
 
     For the prediction, the power law 1 - AUC = a · n^-b for n labels (Cortes et al. 1993) is fitted
-    to the curve. If only comparisons of two images made the head, no label can be measured. Raises
-    UsageError if there are too few labels and comparisons.
+    to the curve. After a change of the taste, only recent labels are measured (see drift.py). If
+    only comparisons of two images made the head, no label can be measured. Raises UsageError if
+    there are too few labels and comparisons.
     """
     fitted = fitted or recipe(kind, device).fit(examples, None, settings)
     pairs = None
@@ -68,8 +70,10 @@ def evaluate(
         pairs = pair_quality(fitted.comparison_odds, examples.comparisons, examples.all_groups)
     if not examples.is_calibrated:
         return Evaluation(fitted.head.kind, None, [], None, pairs=pairs)
-    cross_validated = quality(fitted.held_out.score, examples.grades, examples.groups)
-    ranking = Ranking(fitted.held_out.score, examples.grades)
+    tested = measured(fitted.recency, examples.upper)
+    examples, score = examples.take(tested), fitted.held_out.score[tested]
+    cross_validated = quality(score, examples.grades, examples.groups)
+    ranking = Ranking(score, examples.grades)
     groups: Ints = np.arange(len(examples)) if examples.groups is None else examples.groups
     deviation = float(np.std([ranking.pairwise(draw) for draw in resample(groups)]))
     curve = [Point(len(examples), ranking.pairwise(), deviation)]
@@ -81,7 +85,8 @@ def evaluate(
     while sizes and not (len(curve) > 1 and stop()):
         curve.insert(0, _point(examples, sizes.pop(), recipe(kind, device), fitted.head.settings))
     doubled = _extrapolate(curve, 2 * len(examples))
-    return Evaluation(fitted.head.kind, cross_validated, curve, doubled, len(sizes), pairs)
+    changed = fitted.recency is not None
+    return Evaluation(fitted.head.kind, cross_validated, curve, doubled, len(sizes), pairs, changed)
 
 
 def doubtful(score: Floats, grades: Floats) -> Ints:

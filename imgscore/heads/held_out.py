@@ -21,7 +21,7 @@ def loss_of(outputs: Matrix, answers: Answers) -> float:
     """
     labels, total = len(answers.grades), 0.0
     if labels:
-        total = _mean_log_loss(outputs[:labels], answers.grades) * labels
+        total = _log_loss(outputs[:labels], answers.grades, answers.weights)
     if len(answers.comparisons):
         odds, _ = comparison_odds(outputs, answers.comparisons)
         wins = wins_of(answers.comparisons)
@@ -40,31 +40,35 @@ def comparison_odds(outputs: Matrix, comparisons: Ints) -> tuple[Matrix, float]:
     return slope * difference, slope
 
 
-def _mean_log_loss(outputs: Matrix, grades: Matrix) -> float:
-    """Return the mean log loss of held-out outputs after calibration, in nats.
+def _log_loss(outputs: Matrix, grades: Matrix, weights: Matrix | None) -> float:
+    """Return the total log loss of held-out outputs after calibration, in nats.
 
     The log loss of a label of grade g is g times the loss of keep plus 1 - g times that of trash.
     """
-    slope, offset = fit_platt(outputs, grades)
+    slope, offset = fit_platt(outputs, grades, weights)
     odds = slope * outputs + offset
     losses = grades * np.logaddexp(0, -odds) + (1 - grades) * np.logaddexp(0, odds)
-    return float(losses.mean())
+    return float(losses.sum() if weights is None else weights @ losses)
 
 
-def calibrate(outputs: Matrix, grades: Floats, folds: Ints) -> tuple[float, float]:
+def calibrate(
+    outputs: Matrix, grades: Floats, folds: Ints, weights: Matrix | None = None
+) -> tuple[float, float]:
     """Return the slope and the offset of fit_platt for held-out outputs.
 
     Outputs that tell nothing are left out: see `_informed`.
     """
     upper = upper_side(grades)
-    return _fit(outputs, grades, upper, _informed(upper, folds))
+    return _fit(outputs, grades, upper, _informed(upper, folds), weights)
 
 
-def _fit(outputs: Matrix, grades: Floats, upper: Bools, used: Bools) -> tuple[float, float]:
+def _fit(
+    outputs: Matrix, grades: Floats, upper: Bools, used: Bools, weights: Matrix | None
+) -> tuple[float, float]:
     """Call fit_platt. If the used rows lack one side, return slope 1 and offset 0."""
     if upper[used].all() or not upper[used].any():
         return 1.0, 0.0
-    return fit_platt(outputs[used], grades[used])
+    return fit_platt(outputs[used], grades[used], None if weights is None else weights[used])
 
 
 def _informed(upper: Bools, folds: Ints) -> Bools:
@@ -77,7 +81,9 @@ def _informed(upper: Bools, folds: Ints) -> Bools:
     return np.asarray((counts.sum(axis=1, keepdims=True) > counts).all(axis=0)[folds])
 
 
-def calibrated_by_fold(outputs: Matrix, grades: Floats, folds: Ints) -> Scores:
+def calibrated_by_fold(
+    outputs: Matrix, grades: Floats, folds: Ints, weights: Matrix | None = None
+) -> Scores:
     """Return the held-out scores. Each fold is calibrated with the labels of the other folds.
 
     If the other folds lack labels of one side, the score is 0.5.
@@ -87,6 +93,6 @@ def calibrated_by_fold(outputs: Matrix, grades: Floats, folds: Ints) -> Scores:
     informed = _informed(upper, folds)
     for fold in np.unique(folds[informed]):
         held = folds == fold
-        slope, offset = _fit(outputs, grades, upper, informed & ~held)
+        slope, offset = _fit(outputs, grades, upper, informed & ~held, weights)
         score[held] = sigmoid(slope * outputs[held] + offset)
     return Scores(score, np.zeros_like(score))

@@ -20,6 +20,7 @@ from imgscore.heads.arrays import BLOCK_ROWS, Floats, Half, Ints
 from imgscore.heads.base import Examples, Fitted, OnProgress, Scores, no_progress
 from imgscore.heads.calibration import sigmoid
 from imgscore.heads.checks import require
+from imgscore.heads.drift import recency
 from imgscore.heads.features import Features
 from imgscore.heads.graph import SOFTMAX_SHARPNESS
 from imgscore.heads.groups import split_answers
@@ -193,13 +194,16 @@ class KernelRecipe:
         if folds is None:
             folds = split_answers(examples.upper, comparisons, examples.all_groups)
         _, folds = np.unique(folds, return_inverse=True)
-        answers = Answers(examples.grades.astype(np.float64), comparisons)
+        weights = None
+        if examples.times is not None and not len(comparisons):
+            weights = recency(inputs, examples.grades, examples.times, chosen)
+        answers = Answers(examples.grades.astype(np.float64), comparisons, weights)
         solve = solve_exactly if inputs.are_few else solve_by_nystrom
         near, far, constant, outputs, curves = solve(inputs, answers, folds, chosen)
         odds, pair_slope = comparison_odds(outputs, comparisons)
         slope, offset = pair_slope, 0.0
         if examples.is_calibrated:
-            slope, offset = calibrate(outputs[:labels], examples.grades, folds[:labels])
+            slope, offset = calibrate(outputs[:labels], examples.grades, folds[:labels], weights)
         head = KernelHead(
             examples.embedder,
             chosen,
@@ -211,12 +215,14 @@ class KernelRecipe:
             None if curves is None else curves.times(slope),
         )
         if examples.is_calibrated:
-            held_out = calibrated_by_fold(outputs[:labels], examples.grades, folds[:labels])
+            held_out = calibrated_by_fold(
+                outputs[:labels], examples.grades, folds[:labels], weights
+            )
         else:
             head, middle = centred(head, examples)
             score = sigmoid(slope * outputs[:labels] - middle).astype(np.float32)
             held_out = Scores(score, np.zeros_like(score))
-        return Fitted(head, held_out, folds, odds.astype(np.float32))
+        return Fitted(head, held_out, folds, odds.astype(np.float32), weights)
 
     def fit_head(self, examples: Examples, settings: Mapping[str, Any] | None = None) -> KernelHead:
         """Train a kernel head; see base.Recipe. Its calibration needs the held-out scores."""

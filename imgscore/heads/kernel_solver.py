@@ -233,7 +233,7 @@ def solve_exactly(
     count, fold_count = len(folds), int(folds.max()) + 1
     mean = None if len(answers.comparisons) else inputs.mean
     size = answers.count + (mean is not None)
-    noise_factor = 1 / balanced_weights(answers.grades)
+    noise_factor = 1 / balanced_weights(answers.grades, answers.weights)
     pair_scale = settings.get("pair_scale", PAIR_SCALE)
     kernels = _Kernels.of(inputs, mean, settings["gamma"])
     mixtures = _trait_mixtures(kernels, answers, noise_factor, settings)
@@ -271,7 +271,7 @@ def solve_exactly(
         shares = 1 / total, graph_weight / total
         loss = loss_of(outputs, answers) - mixture.log_prior
         processes.append(Process(shares, mixture.weights / total, loss, fold_weights, outputs))
-    return _average(inputs, kernels, processes, answers.count)
+    return _average(inputs, kernels, processes, answers.evidence)
 
 
 def _targets(
@@ -328,10 +328,12 @@ def _trait_mixtures(
     return mixtures
 
 
-def _average(inputs: Inputs, kernels: _Kernels, processes: list[Process], answers: int) -> Solution:
+def _average(
+    inputs: Inputs, kernels: _Kernels, processes: list[Process], answers: float
+) -> Solution:
     """Return the average of the processes, weighted by e^-loss · prior.
 
-    This method is pseudo-Bayesian model averaging. `answers`: the number of labels and comparisons.
+    This method is pseudo-Bayesian model averaging. `answers`: see Answers.evidence.
     """
     shares = np.array([process.shares for process in processes])
     trait_shares = np.array([process.trait_shares for process in processes])
@@ -359,14 +361,15 @@ def _average(inputs: Inputs, kernels: _Kernels, processes: list[Process], answer
     return Solution(near, far, constant, outputs, curves)
 
 
-def balanced_weights(grades: Matrix) -> Matrix:
-    """Return weights [n] with a mean of 1.
+def balanced_weights(grades: Matrix, weights: Matrix | None = None) -> Matrix:
+    """Return the weights [n] of labels, multiplied by factors with a weighted mean of 1.
 
-    The weights of the keep labels have the same sum as the weights of the trash labels. A label of
-    grade g counts as g keep labels and 1 - g trash labels. If there is only one kind of label, each
-    weight is 1.
+    `weights`: [n], or None for equal weights of 1. The resulting weights of the keep labels have
+    the same sum as those of the trash labels. A label of grade g counts as g keep labels and 1 - g
+    trash labels. If there is only one kind of label, each factor is 1.
     """
-    share = grades.mean() if len(grades) else 0.5
+    own = np.ones(len(grades)) if weights is None else weights
+    share = own @ grades / own.sum() if len(grades) else 0.5
     if not 0 < share < 1:
-        return np.ones(len(grades))
-    return np.asarray(grades * (0.5 / share) + (1 - grades) * (0.5 / (1 - share)))
+        return own
+    return np.asarray(own * (grades * (0.5 / share) + (1 - grades) * (0.5 / (1 - share))))

@@ -39,7 +39,7 @@ def solve_by_nystrom(
     trait_weight = 0.0 if inputs.traits is None else float(max(settings["curves"]))
     rows, root = _rows(inputs, settings["gamma"], trait_weight)
     labels, fold_count = len(answers.grades), int(folds.max()) + 1
-    balance = balanced_weights(answers.grades)
+    balance = balanced_weights(answers.grades, answers.weights)
     target = 2 * answers.grades - 1
     size = rows.shape[1]
     grams = np.empty((fold_count, size, size), np.float32)

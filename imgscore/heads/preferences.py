@@ -43,15 +43,22 @@ class Answers:
 
     `grades`: float64 [l], the grades of the labels. They belong to the first l images.
     `comparisons`: int64 [m, 3], as in base.Examples.
+    `weights`: [l], the weights of the labels, or None for equal weights of 1 (see drift.py).
     """
 
     grades: Matrix
     comparisons: Ints
+    weights: Matrix | None = None
 
     @property
     def count(self) -> int:
         """The number of labels and comparisons, l + m."""
         return len(self.grades) + len(self.comparisons)
+
+    @property
+    def evidence(self) -> float:
+        """The sum of the weights of all labels and comparisons."""
+        return self.count if self.weights is None else float(self.weights.sum())
 
     @property
     def wins(self) -> Matrix:

@@ -151,6 +151,7 @@ class Evaluation(msgspec.Struct, frozen=True):
     `left_out`: the number of points that were left out for lack of time. They are the points with
     the fewest labels.
     `pairs`: the quality of the prediction of comparisons. None means that there are none.
+    `taste_changed`: whether recent labels have more weight, and only they are measured.
 
     If there are too few labels, and the head learned from comparisons, `quality` is None and the
     curve is empty.
@@ -162,6 +163,7 @@ class Evaluation(msgspec.Struct, frozen=True):
     doubled: float | None
     left_out: int = 0
     pairs: PairQuality | None = None
+    taste_changed: bool = False
 
 
 class TraitWeight(msgspec.Struct, frozen=True):

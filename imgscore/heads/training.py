@@ -10,6 +10,7 @@ from msgspec import UNSET, UnsetType
 
 from imgscore.heads.arrays import Bools, Floats, Ints
 from imgscore.heads.base import Examples, Fitted, Head, OnProgress, no_progress
+from imgscore.heads.drift import measured
 from imgscore.heads.intervals import error_of_auc, independent
 from imgscore.heads.measures import (
     Ranking,
@@ -49,6 +50,8 @@ class Report(msgspec.Struct, frozen=True):
     none.
     `calibrated`: whether the scores are calibrated. Comparisons alone cannot calibrate scores.
     `from_keeps`: whether random images took the place of trash labels; see from_keeps.py.
+    `taste_changed`: whether recent labels have more weight, and `quality` is that on recent labels;
+    see drift.py.
     """
 
     kind: str
@@ -63,6 +66,7 @@ class Report(msgspec.Struct, frozen=True):
     pairs: PairQuality | UnsetType = UNSET
     calibrated: bool = True
     from_keeps: bool = False
+    taste_changed: bool = False
 
 
 class Trained(NamedTuple):
@@ -153,13 +157,18 @@ def train(
         and not _enough(examples.grades, MIN_WORDS_COMPARED)
         else not is_worse
     )
+    tested = measured(fitted.recency, examples.upper)
     report = Report(
         kind=head.kind,
         embedder=head.embedder,
         labels=len(examples),
         keeps=int(examples.keep.sum()),
         settings=dict(head.settings),
-        quality=quality(fitted.held_out.score, examples.grades, examples.groups)
+        quality=quality(
+            fitted.held_out.score[tested],
+            examples.grades[tested],
+            None if examples.groups is None else examples.groups[tested],
+        )
         if examples.is_calibrated
         else UNSET,
         comparison=comparison,
@@ -167,6 +176,7 @@ def train(
         reason=_reason(comparison, accepted),
         pairs=_pair_quality(examples, fitted),
         calibrated=examples.is_calibrated,
+        taste_changed=fitted.recency is not None,
     )
     return Trained(head, report)
 

@@ -97,6 +97,7 @@ def examples_of(
         extras=extras(txn, digests, names=spec.measures_names),
         background_extras=background_extras,
         library=library,
+        times=np.array([label.time_ns for label in ordered], np.int64),
     )
     if compared:
         answers, rows = _rows_of_answers(answers, [*digests, *compared])

@@ -60,6 +60,9 @@ class Response(msgspec.Struct):
     null without `--doubtful`"""
     pairs: PairQuality | None = None
     """how well held-out scores predict the comparisons of two images; null if there are none"""
+    taste_changed: bool = False
+    """true if the taste has changed: recent labels then have more weight, and only they are
+    measured"""
 
 
 class Request(BaseRequest[Response]):
@@ -104,5 +107,6 @@ def _evaluate(engine: Engine, taste: str, request: Request) -> Steps[Response]:
             left_out=evaluation.left_out,
             doubtful=doubtful if request.doubtful else None,
             pairs=evaluation.pairs,
+            taste_changed=evaluation.taste_changed,
         )
     )

@@ -50,6 +50,9 @@ class HeadReport(msgspec.Struct):
     calibrated: bool | UnsetType = UNSET
     """false if the head learned from comparisons and from too few labels: a score of 0.5 is then
     the middle of the library, and no probability that you would keep the image"""
+    taste_changed: bool = False
+    """true if the taste had changed: recent labels then have more weight, and `quality` is that on
+    recent labels"""
 
 
 class Response(msgspec.Struct):

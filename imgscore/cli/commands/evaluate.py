@@ -126,7 +126,8 @@ def _of_labels(row: Response, quality: Quality) -> list[str]:
         figures.append(("rank correlation", quality.rank_correlation))
     lines = [
         f"taste {row.taste}: {quality.labels} labels, {quality.keeps} of them keep"
-        + (f", {quality.undecided} undecided" if quality.undecided else ""),
+        + (f", {quality.undecided} undecided" if quality.undecided else "")
+        + ("; your taste has changed: recent labels only" if row.taste_changed else ""),
         *(_figure(name, measured) for name, measured in figures if measured is not None),
         _figure("log loss", quality.log_loss) + f"; base rate alone {quality.base_log_loss:.3f}",
         "learning curve        "
