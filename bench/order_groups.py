@@ -15,6 +15,8 @@ from dataclasses import replace
 from statistics import median
 from typing import Literal
 
+import msgspec
+
 from bench.figures import Figure, Setting
 from bench.sandbox import add_known_files, new_sandbox
 from imgscore.groups.best import VERSION, Quality
@@ -50,8 +52,8 @@ def measure(setting: Setting) -> Iterator[Figure]:
 
             def record(txn: Txn) -> None:
                 for touch in touches:  # noqa: B023
-                    seen = touch.sighting.seen._replace(mtime_ns=touch.after_ns)
-                    sightings.record(txn, touch.sighting._replace(seen=seen))
+                    seen = msgspec.structs.replace(touch.sighting.seen, mtime_ns=touch.after_ns)
+                    sightings.record(txn, msgspec.structs.replace(touch.sighting, seen=seen))
 
             store.commit(record)
     shutil.rmtree(sandbox.folder)
@@ -71,8 +73,9 @@ def add_groups(txn: Txn) -> None:
         pixels, size = 12_000_000, chance.randrange(10**6, 10**7)
         for digest in part:
             quality = Quality(
-                pixels, size, *(chance.random() for _ in range(4)), None, *_clipped(chance)
-            )
+                pixels, size, *(chance.random() for _ in range(4)), None, *_clipped(chance),
+                *(chance.random() for _ in range(2)),
+            )  # fmt: skip
             qualities.record(txn, digest, QualityRecord(VERSION, quality))
 
 

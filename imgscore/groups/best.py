@@ -96,6 +96,10 @@ _INDEXED_FACTS = tuple(
     (weight, Quality._fields.index(name), function, name in _CLIPPED)
     for weight, name, function in FACTS
 )
+_PLAIN_FACTS, _CLIPPED_FACTS = (
+    tuple(fact[:3] for fact in _INDEXED_FACTS if fact[3] == is_clipped)
+    for is_clipped in (False, True)
+)
 MAX_CLIPPED = 0.35
 """The largest root of the share of clipped pixels that counts, above the smallest one in the group.
 A white background is clipped or not by a change of the exposure that is not visible."""
@@ -120,6 +124,40 @@ def best_first(
     count = len(members)
     if count < 2:
         return list(range(count))
+    try:
+        sums = _sums_of_measured(members)
+    except TypeError:  # A fact is None.
+        sums = _sums_with_medians(members)
+    for index, excess in _excesses(members):
+        sums[index] += STEP_WEIGHT * excess
+    if wholes:
+        pairs = [(a, b) for a, b, gain in wholes if _replaces(members[a], members[b], gain)]
+        _put_behind(sums, pairs)
+    return sorted(range(count), key=sums.__getitem__, reverse=True)
+
+
+def _sums_of_measured(members: Sequence[Quality]) -> list[float]:
+    """Return the sums of images that are measured. This takes a third of the time.
+
+    Raises TypeError if an image lacks a fact.
+    """
+    sums = []
+    for member in members:
+        total = 0.0
+        for weight, at, function in _PLAIN_FACTS:
+            total += weight * function(member[at])  # type: ignore[arg-type]
+        sums.append(total)
+    for weight, at, function in _CLIPPED_FACTS:
+        values = [function(member[at]) for member in members]  # type: ignore[arg-type]
+        most = min(values) + MAX_CLIPPED
+        for index, value in enumerate(values):
+            sums[index] += weight * min(value, most)
+    return sums
+
+
+def _sums_with_medians(members: Sequence[Quality]) -> list[float]:
+    """Return the sums of images of which some lack a fact."""
+    count = len(members)
     sums = [0.0] * count
     columns = list(zip(*members, strict=True))
     for weight, at, function, is_clipped in _INDEXED_FACTS:
@@ -136,10 +174,7 @@ def best_first(
             middle, rest = median(known), iter(known)
             values = [middle if value is None else next(rest) for value in column]
         sums = [total + weight * value for total, value in zip(sums, values, strict=True)]
-    for index, excess in _excesses(members):
-        sums[index] += STEP_WEIGHT * excess
-    _put_behind(sums, [(a, b) for a, b, gain in wholes if _replaces(members[a], members[b], gain)])
-    return sorted(range(count), key=lambda index: -sums[index])
+    return sums
 
 
 def _replaces(whole: Quality, part: Quality, gain: float) -> bool:
