@@ -2,8 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from imgscore.reconcile import identity
-from imgscore.reconcile.identity import Match
+from imgscore.reconcile.date_match import Match, match
 from imgscore.store import originals, shifts, sightings
 from imgscore.store.schema import Fingerprint, ForeignDate, Original, Sighting
 from imgscore.store.shifts import Shifts
@@ -67,7 +66,7 @@ def _change_of(
     """Return the change of a date, or None if the date was set by imgscore or is the original."""
     mtime_ns = seen.mtime_ns
     for original in originals.of_digest(txn, before.digest):
-        found = identity.match(original, mtime_ns)
+        found = match(original, mtime_ns)
         if found >= Match.ORIGINAL or found in (Match.EARLIER, Match.ROUNDED):
             return None
     return ForeignDate(now_ns, before.digest, path, before.seen.mtime_ns, mtime_ns)

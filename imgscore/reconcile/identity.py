@@ -6,8 +6,6 @@ file, the user set this date, and the file needs no original.
 """
 
 import os
-import re
-import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
@@ -15,23 +13,12 @@ from typing import NamedTuple, TypeGuard
 
 from msgspec import structs
 
-from imgscore.order.entries import SIDECAR_SUFFIXES, basename_key, suffix
-from imgscore.reconcile.walk import fingerprint_of
+from imgscore.reconcile import edited_files
+from imgscore.reconcile.date_match import Match, match
 from imgscore.store import originals, shifts, sightings
 from imgscore.store.schema import Original
 from imgscore.store.shifts import NO_SHIFTS, Shifts
 from imgscore.store.transaction import Txn
-
-# The longest time between the disappearance of a file and the appearance of its edited version
-# under another name, in nanoseconds. While a large folder is indexed, the second can take hours.
-GONE_NS = 86_400 * 10**9
-# An edited copy of a file that still exists is recognised by its date alone if fewer than
-# MAX_NEIGHBOURS files have a date of imgscore within NEAR_NS nanoseconds. A new file then has such
-# a date by chance with a probability of at most 1 %.
-NEAR_NS = 6 * 3_600 * 10**9
-MAX_NEIGHBOURS = 216
-# The characters at which a program appends a word or a number to the name of an edited copy.
-SEPARATOR = re.compile(rb"(?<=[^-_ .(~])[-_ .(~]")
 
 
 class Place(IntEnum):
@@ -49,29 +36,6 @@ class Place(IntEnum):
     """the inode of the file was last seen at the path of the record"""
 
 
-class Match(IntEnum):
-    """The relation of the date of a file to the dates of a record."""
-
-    NONE = 0
-    """the date is not one of the record's dates"""
-    ROUNDED_ORIGINAL = 1
-    SHIFTED = 2
-    """another program moved the date by a change of the time zone"""
-    ROUNDED = 3
-    """the last date that imgscore set, rounded by the file system"""
-    EARLIER = 4
-    """a date that imgscore set earlier"""
-    ORIGINAL_ALIKE = 5
-    """another program moved the dates of many files alike, and this file had its original date"""
-    MOVED_ALIKE = 6
-    """another program moved the dates of many files alike"""
-    ORIGINAL = 7
-    BEFORE = 8
-    """the date before the last touch, so imgscore crashed before the touch"""
-    AFTER = 9
-    """the last date that imgscore set"""
-
-
 @dataclass(frozen=True)
 class Candidate:
     """A record that may belong to a file.
@@ -84,30 +48,6 @@ class Candidate:
     place: Place
     aside: bool = False
     replaced: bool = False
-
-
-def match(original: Original, mtime_ns: int, known: Shifts = NO_SHIFTS) -> Match:
-    """Return the relation of a date to the dates of a record."""
-    last = original.before_ns, original.after_ns
-    if mtime_ns == original.original_ns:
-        return Match.ORIGINAL
-    if mtime_ns in last:
-        return Match.AFTER if mtime_ns == last[1] else Match.BEFORE
-    if originals.had(original, mtime_ns):
-        return Match.EARLIER
-    ours = [date for date in last if date != original.original_ns]
-    if not original.is_restored and any(known.is_known(mtime_ns - date, mtime_ns) for date in ours):
-        return Match.MOVED_ALIKE
-    if original.original_ns in last and known.is_known(mtime_ns - original.original_ns, mtime_ns):
-        return Match.ORIGINAL_ALIKE
-    if originals.is_ours(original, mtime_ns):
-        return Match.ROUNDED
-    if originals.near(original.original_ns, mtime_ns):
-        return Match.ROUNDED_ORIGINAL
-    if original.is_restored:
-        return Match.NONE
-    moved = any(known.explains(mtime_ns - date, mtime_ns) for date in ours)
-    return Match.SHIFTED if moved else Match.NONE
 
 
 def choose(
@@ -201,6 +141,13 @@ def find(
         # A copy has this date, so no change of the time zone is assumed.
         known = known._replace(zones=False)
     chosen = choose(candidates, mtime_ns, known)
+    if chosen is not None and _is_shifted(txn, digest, moved_from or path, mtime_ns, known):
+        # Other records can have this date by chance.
+        own = [file for file in candidates if file.place >= Place.OWN and not file.aside]
+        chosen = choose(own, mtime_ns, known)
+        if chosen is None:
+            yours = Original(path, mtime_ns, mtime_ns, mtime_ns)
+            return Origin(yours, yours, digest, copied=True)
     if chosen is None:
         return _edited(txn, digest, path, mtime_ns)
     source = chosen.original
@@ -211,9 +158,29 @@ def find(
     return Origin(original, source, digest, copied)
 
 
+def _edited(txn: Txn, digest: bytes, path: bytes, mtime_ns: int) -> Origin | None:
+    found = edited_files.find(txn, digest, path, mtime_ns)
+    if found is None:
+        return None
+    held_digest, held = found
+    original = originals.touched(held, path, mtime_ns, mtime_ns)
+    copied = held.path != path and os.path.lexists(held.path)
+    return Origin(original, held, held_digest, copied)
+
+
 def _has_copy_with_date(txn: Txn, digest: bytes, path: bytes, mtime_ns: int) -> bool:
     copies = sightings.of_digest(txn, digest)
     return any(copy.path != path and copy.seen.mtime_ns == mtime_ns for copy in copies)
+
+
+def _is_shifted(txn: Txn, digest: bytes, path: bytes, mtime_ns: int, known: Shifts) -> bool:
+    """Return whether the file at `path` was moved by a shift since it was last seen there."""
+    last = sightings.find(txn, path) if known.recent else None
+    return (
+        last is not None
+        and last.digest == digest
+        and known.is_recent(mtime_ns - last.seen.mtime_ns, mtime_ns)
+    )
 
 
 def follow(
@@ -305,96 +272,3 @@ def _at(original: Original, path: bytes, mtime_ns: int, known: Shifts) -> Origin
 
 def _renamed(original: Original, path: bytes) -> Original:
     return original if original.path == path else structs.replace(original, path=path)
-
-
-# ---- files that were edited without a change of their date
-
-
-def _edited(txn: Txn, digest: bytes, path: bytes, mtime_ns: int) -> Origin | None:
-    """Return a record for a file with new bytes and with a date that imgscore set.
-
-    Programs that write metadata keep the date of the file. Some of them write a temporary file and
-    rename it, so the inode is also new. Return None if no file had this date.
-    """
-    if sightings.is_known(txn, digest):
-        return None  # The bytes are not new.
-    rated = [
-        (rating, held_digest, held)
-        for held_digest, held in originals.of_date(txn, mtime_ns)
-        if held_digest != digest
-        and (rating := _rate_edited(txn, held_digest, held, path, mtime_ns))
-    ]
-    before = sightings.find(txn, path)
-    own = None if before is None else originals.get(txn, before.digest, path)
-    if own is not None and before is not None and before.digest != digest:
-        found = match(own, mtime_ns)
-        if found >= Match.BEFORE:
-            rated.append(((4, own.touched_ns, True), before.digest, own))
-        elif found in (Match.EARLIER, Match.ROUNDED):
-            rated.append(((1, own.touched_ns, True), before.digest, own))
-    if not rated:
-        return None
-    _, held_digest, held = max(rated, key=lambda candidate: candidate[0])
-    original = originals.touched(held, path, mtime_ns, mtime_ns)
-    copied = held.path != path and os.path.lexists(held.path)
-    return Origin(original, held, held_digest, copied)
-
-
-def _rate_edited(
-    txn: Txn, digest: bytes, held: Original, path: bytes, mtime_ns: int
-) -> tuple[int, int, bool] | None:
-    """Return a rating for a record with the date of an edited file at `path`.
-
-    The first number is 3 for the same path, 2 for a file that disappeared or that has the same date
-    and a similar name, and lower for other files that still exist. Next counts the time of the last
-    touch: imgscore gives a date to a second file only if the first one is gone or has another date.
-    None means that the record does not belong to the edited file.
-    """
-    if held.path == path:
-        return 3, held.touched_ns, True
-    if _kind(held.path) != _kind(path):
-        return None
-    alike = _is_similar(held.path, path)
-    seen, last = fingerprint_of(held.path), sightings.find(txn, held.path)
-    is_last = last is not None and last.digest == digest and last.seen.mtime_ns == mtime_ns
-    if mtime_ns != held.after_ns and not is_last and not alike:
-        return None  # The file had this date only before its last touch.
-    if seen is None:
-        gone_ns = 0 if last is None else time.time_ns() - last.gone_ns if last.gone_ns else 1
-        recent = 0 < gone_ns <= GONE_NS
-        return (2, held.touched_ns, alike) if alike or recent else None
-    if last is not None and last.digest == digest and last.seen.ino != seen.ino:
-        return 2, held.touched_ns, alike  # Another file has just replaced the file.
-    if seen.mtime_ns != mtime_ns:
-        return (1, held.touched_ns, alike) if alike else None
-    if alike:
-        return 2, held.touched_ns, alike
-    if _has_source(path, mtime_ns):
-        return None
-    crowded = originals.has_dates(txn, mtime_ns - NEAR_NS, mtime_ns + NEAR_NS, MAX_NEIGHBOURS)
-    return None if crowded else (0, held.touched_ns, alike)
-
-
-def _has_source(path: bytes, mtime_ns: int) -> bool:
-    """Return whether a file with this date and the first part of this name is in the same folder.
-
-    `a-edited.jpg` then is a copy of `a.jpg`, and has its date, even if imgscore happened to give
-    the same date to a file with another name.
-    """
-    folder, stem = basename_key(path)
-    ending = path[len(folder) + 1 + len(stem) :]
-    sources = (folder + b"/" + stem[: end.start()] + ending for end in SEPARATOR.finditer(stem))
-    dates = (seen.mtime_ns for seen in map(fingerprint_of, sources) if seen is not None)
-    return mtime_ns in dates
-
-
-def _kind(path: bytes) -> bytes | bool:
-    """Return a value that is equal for files that can be versions of one file."""
-    ending = suffix(path)
-    return ending if ending in SIDECAR_SUFFIXES else True
-
-
-def _is_similar(first: bytes, second: bytes) -> bool:
-    """Return whether one file name begins with the other one, as in `a.jpg` and `a-1.jpg`."""
-    stems = [basename_key(path)[1].lower() for path in (first, second)]
-    return stems[0].startswith(stems[1]) or stems[1].startswith(stems[0])

@@ -39,12 +39,13 @@ class Shifts(NamedTuple):
 
     `known`: the differences in nanoseconds. `given`: dates that the user gave to several files
     which had different dates. Such a date is never a shifted date. `zones`: whether a change of the
-    time zone may be assumed for a single file.
+    time zone may be assumed for a single file. `recent`: the known shifts of the last hour.
     """
 
     known: frozenset[int] = frozenset()
     given: frozenset[int] = frozenset()
     zones: bool = True
+    recent: frozenset[int] = frozenset()
 
     def is_known(self, delta_ns: int, date_ns: int) -> bool:
         """Return whether many files were moved by this difference, or back.
@@ -52,6 +53,10 @@ class Shifts(NamedTuple):
         `date_ns`: the date after the change.
         """
         return date_ns not in self.given and (delta_ns in self.known or -delta_ns in self.known)
+
+    def is_recent(self, delta_ns: int, date_ns: int) -> bool:
+        """Return whether many files were moved by this difference within the last hour."""
+        return date_ns not in self.given and delta_ns in self.recent
 
     def explains(self, delta_ns: int, date_ns: int) -> bool:
         """Return whether a date was moved by a known shift or by a change of the time zone."""
@@ -74,15 +79,16 @@ def find(changes: Sequence[ForeignDate], stored: frozenset[int] = frozenset()) -
     """
     dates = {(change.date_ns, change.delta_ns): change for change in changes}.values()
     deltas = Counter[int]()
-    known = set(stored)
+    recent = set()
     for number, change in enumerate(reversed(dates), 1):
         deltas[change.delta_ns] += 1
         if deltas[change.delta_ns] >= max(MIN_FILES, (number + 1) // 2):
-            known.add(change.delta_ns)
-    return Shifts(frozenset(known), _given(list(dates), known))
+            recent.add(change.delta_ns)
+    known = stored | recent
+    return Shifts(known, _given(list(dates), known), recent=frozenset(recent))
 
 
-def _given(changes: Sequence[ForeignDate], known: set[int]) -> frozenset[int]:
+def _given(changes: Sequence[ForeignDate], known: frozenset[int]) -> frozenset[int]:
     """Return the dates that the user gave to several files. `known`: the differences of shifts."""
     deltas: dict[int, set[int]] = {}
     shifted = Counter[int]()

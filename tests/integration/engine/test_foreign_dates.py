@@ -110,19 +110,23 @@ def test_shift_of_some_files_then_orders_then_shift_back_keeps_originals(
     assert [date(path) for path in files] == [inbox.originals[path.name] for path in files]
 
 
+def add_earlier(world: World, path: Path, digest: bytes, date_ns: int) -> None:
+    """Add an earlier original of a file, in whose place imgscore had set the date `date_ns`."""
+    with world.engine() as engine, engine.ctx.store.write() as txn:
+        present = originals.get(txn, digest, os.fsencode(path))
+        assert present is not None
+        earlier = Original(os.fsencode(path), LONG_AGO + 7, LONG_AGO + 7, date_ns)
+        originals.set_aside(txn, digest, earlier)
+        originals.record(txn, digest, present)
+
+
 def test_shift_of_a_file_that_was_moved_since_makes_no_record_at_its_old_path(
     inbox: World,
 ) -> None:
     """A later date of the user makes imgscore look at the shifted dates of the last hour again."""
     path, moved = inbox.inbox / "c.jpg", inbox.inbox / "renamed.jpg"
     digest = hashlib.sha256(path.read_bytes()).digest()
-    with inbox.engine() as engine, engine.ctx.store.write() as txn:
-        # An earlier original of the user, in whose place imgscore had set the same date.
-        present = originals.get(txn, digest, os.fsencode(path))
-        assert present is not None
-        earlier = Original(os.fsencode(path), LONG_AGO + 7, LONG_AGO + 7, date(path))
-        originals.set_aside(txn, digest, earlier)
-        originals.record(txn, digest, present)
+    add_earlier(inbox, path, digest, date(path))
     for file in inbox.files():
         move_date(file, HOUR)
     inbox.settled()
@@ -136,6 +140,54 @@ def test_shift_of_a_file_that_was_moved_since_makes_no_record_at_its_old_path(
     inbox.settled()
     restore(inbox)
     assert date(inbox.inbox / "copy.jpg") == date(moved) == inbox.originals["c.jpg"]
+
+
+def test_shift_to_a_date_of_an_older_record_keeps_the_present_original(inbox: World) -> None:
+    path = inbox.inbox / "c.jpg"
+    digest = hashlib.sha256(path.read_bytes()).digest()
+    add_earlier(inbox, path, digest, date(path) + HOUR)
+    for file in inbox.files():
+        move_date(file, HOUR)
+    inbox.settled()
+    restore(inbox)
+    assert date(path) == inbox.originals["c.jpg"]
+
+
+def test_shift_of_an_untouched_file_to_a_date_of_its_copy_makes_no_original(inbox: World) -> None:
+    """The copy is in another folder, and imgscore set the date of the copy."""
+    copy = inbox.inbox / "keep" / "copy of c.jpg"
+    shutil.copyfile(inbox.inbox / "c.jpg", copy)
+    own = date(inbox.inbox / "c.jpg") - HOUR
+    set_date(copy, own)
+    inbox.settled()
+    assert date(copy) == own
+    for file in [*inbox.files(), copy]:
+        move_date(file, HOUR)
+    inbox.settled()
+    inbox.settled()
+    restore(inbox)
+    assert date(copy) == own + HOUR
+    assert date(inbox.inbox / "c.jpg") == inbox.originals["c.jpg"]
+
+
+def test_edited_and_moved_file_is_the_one_that_disappeared_last(inbox: World) -> None:
+    """A backup brings back a date that imgscore has since given to a file that is gone now."""
+    path, other = inbox.inbox / "c.jpg", inbox.inbox / "e.jpg"
+    target = inbox.inbox / "keep" / "moved.jpg"
+    digest = hashlib.sha256(other.read_bytes()).digest()
+    with inbox.engine() as engine:
+        inbox.settle(engine)
+        with engine.ctx.store.write() as txn:
+            held = originals.get(txn, digest, os.fsencode(other))
+            assert held is not None
+            later = originals.touched(held, os.fsencode(other), held.after_ns, date(path))
+            originals.record(txn, digest, later)
+        other.unlink()
+        inbox.settle(engine)
+        edit(path, target)
+        inbox.settle(engine)
+        ask(engine, "restore-times")
+    assert date(target) == inbox.originals["c.jpg"]
 
 
 def test_one_date_for_many_files_is_a_date_of_the_user(inbox: World) -> None:
