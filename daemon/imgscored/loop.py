@@ -175,6 +175,12 @@ class Loop:
         self._engine.ctx.changed()
         return True
 
+    def _schedule_checks(self) -> None:
+        """Check the watched folders again and again only if the kernel may report no change."""
+        indexer = self._engine.indexer
+        unread = bool(indexer.left_alone.unlisted) or indexer.retries.has_unread
+        self._schedule.check_roots(self._watcher.must_ask_again or unread)
+
     def _config_is_valid(self) -> bool:
         """Return whether the changed config can be used.
 
@@ -302,6 +308,7 @@ class Loop:
         the old status, and add the reason to its problems.
         """
         published = self._state()
+        self._schedule_checks()
         problems = self._engine.ctx.problems
         old = problems.texts_of(_STATUS)
         self._published_all = False

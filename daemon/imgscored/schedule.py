@@ -69,10 +69,21 @@ class Schedule:
             first = next_backup(datetime.now(UTC), config.backup)
             about = {"args": ["backup"], "id": "backup", "next_run_time": first}
             add(mailbox.job, "interval", seconds=config.backup, **about)
-        # inotify sends no event if a watched folder is moved, unmounted or created again. This job
-        # checks the watched folders for such changes.
-        add(mailbox.job, "interval", args=["roots"], seconds=config.poll, id="roots")
+        self._checks_roots = False
+        self.check_roots(True)
         self._scheduler.start()
+
+    def check_roots(self, needed: bool) -> None:
+        """Check every `poll` seconds whether the watched folders can be watched and read now.
+
+        `needed`: false if the kernel reports all changes that matter. Then there is no such job.
+        """
+        if needed and not self._checks_roots:
+            job, seconds = self._mailbox.job, self._config.poll
+            self._scheduler.add_job(job, "interval", args=["roots"], seconds=seconds, id="roots")
+        elif self._checks_roots and not needed:
+            self._scheduler.remove_job("roots")
+        self._checks_roots = needed
 
     def poll(self, roots: Iterable[bytes]) -> None:
         """Scan these folders every `poll` seconds, because the kernel sends no events for them."""

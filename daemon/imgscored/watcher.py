@@ -33,6 +33,7 @@ from watchdog.observers.inotify_c import InotifyConstants, InotifyEvent, Inotify
 
 from imgscore.system import mounts
 from imgscored.mailbox import Mailbox
+from imgscored.root_changes import RootChanges
 
 logger = logging.getLogger(__name__)
 
@@ -74,6 +75,7 @@ class Watcher:
     def __init__(self, mailbox: Mailbox) -> None:
         self._mailbox = mailbox
         self._observer: _Observer | None = None
+        self._root_changes = RootChanges(lambda: mailbox.job("roots"))
         self.polled: dict[bytes, str] = {}
         self._roots: dict[bytes, tuple[int, int] | None] = {}
         self._listed: dict[bytes, tuple[int, int] | None] = {}
@@ -98,6 +100,8 @@ class Watcher:
         folders that a scan could not list. When such a folder can be read, all folders are watched
         again, because the package watchdog skipped this folder.
         """
+        roots, listed = list(roots), list(listed)
+        self._root_changes.follow([*roots, *listed])
         wanted = {root: _identity(root) for root in roots}
         trash = {folder: _identity(folder) for folder in listed}
         readable = {path for path in unlisted if os.access(path, os.R_OK | os.X_OK)}
@@ -108,7 +112,7 @@ class Watcher:
             return bool(opened)
         if unchanged and not opened and not self._refused:
             return self._poll_unwatched()
-        self.close()
+        self._stop()
         _limit_reached.clear()
         self._roots, self._listed = wanted, trash
         self.polled = {}
@@ -178,6 +182,8 @@ class Watcher:
 
         A thread that was asked to stop need not run.
         """
+        if not self._root_changes.is_alive():
+            return False
         if self._observer is None:
             return True
         threads = [self._observer, *self._observer.emitters]
@@ -186,8 +192,17 @@ class Watcher:
             for thread in threads
         )
 
+    @property
+    def must_ask_again(self) -> bool:
+        """Whether `watch` must be called again and again, because not every change is reported."""
+        return not self._root_changes.complete or self._refused or self._full is not None
+
     def close(self) -> None:
         """Stop watching. Return after the threads have ended."""
+        self._stop()
+        self._root_changes.close()
+
+    def _stop(self) -> None:
         self._stop_observer()
         self._refused = False
         self._full = None

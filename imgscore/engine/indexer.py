@@ -76,7 +76,7 @@ class Indexer(Stage[IndexFile]):
         self._scans: list[tuple[bytes, Iterator[ScanBatch]]] = []
         self._results = IndexResults(ctx)
         self._found = Effects()  # what scans have found for other stages
-        self._retries = Retries(ctx.store)
+        self.retries = Retries(ctx.store)
         self.left_alone = LeftAlone(ctx.store, ctx.watches)
         self._missing = MissingFiles(ctx)
         self._run = IndexRun(ctx)
@@ -121,12 +121,12 @@ class Indexer(Stage[IndexFile]):
 
     def recheck_unread(self) -> None:
         """Index the unreadable files that have changed, for example their permissions."""
-        for path in self._retries.changed_unread():
+        for path in self.retries.changed_unread():
             self.hints.add(path, time.monotonic())
 
     def retry_unread(self, root: bytes) -> None:
         """Index again the files under `root` that no worker could read, or that crashed workers."""
-        for path in self._retries.unread_in(root):
+        for path in self.retries.unread_in(root):
             self._queue.add(path, self._urgency(path))
 
     def ask(self, path: bytes, taste: str) -> IndexTicket:
@@ -205,7 +205,7 @@ class Indexer(Stage[IndexFile]):
                 return now
             times.append(self._missing.ready_at(indexing=self.indexing or bool(self._scans)))
             times.append(self.hints.next_due())
-            wait = self._retries.seconds_left(time.time_ns())
+            wait = self.retries.seconds_left(time.time_ns())
             times.append(None if wait is None else now + max(0.0, wait))
             times.append(self.left_alone.next_time())
         return min((time for time in times if time is not None), default=None)
@@ -263,7 +263,7 @@ class Indexer(Stage[IndexFile]):
         self.ctx.changed()
 
     def _compare_hints(self, now: float) -> None:
-        for path in self._retries.take(time.time_ns()):
+        for path in self.retries.take(time.time_ns()):
             self.hints.add(path, now - self.hints.settle)
         gone: list[bytes] = []
         news: list[tuple[bytes, Fingerprint]] = []
@@ -371,13 +371,13 @@ class Indexer(Stage[IndexFile]):
     def _keep(self, task: IndexFile, answer: FileIndexed) -> None:
         """Keep an answer for the next commit."""
         self._results.add(task, answer)
-        self._retries.add(task.path, answer)
+        self.retries.add(task.path, answer)
 
     def _fail(self, path: bytes, reason: str, remedy: str) -> None:
         seen = fingerprint_of(path) or Fingerprint(0, 0, 0, 0, 0)
         failure = Failure(path, seen, b"", reason, remedy, DECODER_VERSION)
         self.ctx.store.commit(lambda txn: failures.record(txn, failure))
-        self._retries.add_unread(path)
+        self.retries.add_unread(path)
         self.reembedding.done([path])
 
     def commit_results(self, conditions: Conditions | None = None) -> Effects:

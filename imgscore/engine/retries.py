@@ -36,6 +36,11 @@ class Retries:
         """Add a file that could not be read, for example because its permissions forbid it."""
         self._unread[path] = None
 
+    @property
+    def has_unread(self) -> bool:
+        """Whether `changed_unread` has to be called again."""
+        return bool(self._unread)
+
     def unread_in(self, root: bytes) -> list[bytes]:
         """Return the files under the folder `root` that could not be read at all."""
         return [path for path in self._unread if within(path, root)]

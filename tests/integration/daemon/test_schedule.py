@@ -21,3 +21,11 @@ def test_schedule_clock_set_back_does_not_delay_jobs() -> None:
         assert mailbox.take().jobs == {"roots"}
         (again,) = [job for job in schedule._scheduler.get_jobs() if job.id == "roots"]
         assert again.next_run_time < later
+
+
+def test_schedule_checks_roots_only_while_needed() -> None:
+    with closing(Mailbox()) as mailbox, closing(Schedule(mailbox, DaemonConfig())) as schedule:
+        for needed in (True, False, False, True, True):
+            schedule.check_roots(needed)
+            jobs = [job.id for job in schedule._scheduler.get_jobs()]
+            assert jobs.count("roots") == int(needed)

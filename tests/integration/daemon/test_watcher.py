@@ -21,6 +21,8 @@ def test_watcher_new_trashed_file_posts_a_job(tmp_path: Path) -> None:
         assert not watcher.watch(roots, listed)
         assert not watcher.polled  # a trash that is not there yet is no trouble
         info.mkdir(parents=True)
+        assert select.select([mailbox.descriptor], [], [], 60)[0]
+        assert mailbox.take().jobs == {"roots"}
         assert watcher.watch(roots, listed)  # the loop asks again, and finds it
         for change in ((info / "a.trashinfo").touch, (info / "a.trashinfo").unlink):
             change()
