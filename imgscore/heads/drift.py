@@ -47,6 +47,9 @@ files, an import, or a part of the first scan."""
 BATCH_GAP_NS = 10 * 10**9
 """The largest time between two parts of one batch, in ns. The first scan of a large folder stores
 its labels in parts, whose sequence is that of the paths and says nothing about the person."""
+FAST_GAP_NS = 10**8
+"""The largest time between two labels that a program gives, and no person, in ns: one command with
+many files, or the event of one move."""
 NOISE = 1.0
 """The noise variance of a label, in units of the target ±1 of keep and trash."""
 MEASURED_WEIGHT = 0.25
@@ -63,14 +66,15 @@ def ages(times: Ints) -> Ints:
     """Return for each label the number of labels in later batches, int64 [n].
 
     `times`: int64 [n], the time of each label, in ns. Labels of one time are one batch. Two
-    successive times are also one batch if one of them has BATCH_SIZE labels, and if at most
-    BATCH_GAP_NS are between them.
+    successive times are also one batch if at most FAST_GAP_NS are between them, or at most
+    BATCH_GAP_NS if one of them has BATCH_SIZE labels.
     """
     distinct, place, counts = np.unique(times, return_inverse=True, return_counts=True)
     if not len(distinct):
         return np.zeros(0, np.int64)
     large = counts >= BATCH_SIZE
-    joined = (np.diff(distinct) <= BATCH_GAP_NS) & (large[1:] | large[:-1])
+    gap = np.where(large[1:] | large[:-1], BATCH_GAP_NS, FAST_GAP_NS)
+    joined = np.diff(distinct) <= gap
     batch = np.concatenate([[0], np.cumsum(~joined)])[place]
     sizes = np.bincount(batch)
     later = sizes.sum() - np.cumsum(sizes)

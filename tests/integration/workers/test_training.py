@@ -64,6 +64,13 @@ def test_examples_of_a_burst_share_a_group(context: Context) -> None:
     assert len({first, *others}) == COUNT - 1
 
 
+def test_examples_of_labels_have_the_times_of_these_labels(context: Context) -> None:
+    with context.store.read() as txn:
+        labelled = examples_of(txn, context.spec, "default")
+    numbers = [int.from_bytes(digest, "big") for digest in labelled.digests]
+    assert labelled.examples.times.tolist() == [number + 1 for number in numbers]
+
+
 def test_sample_of_a_large_store_allocates_only_its_result(tmp_path: Path) -> None:
     values = np.arange(1280, dtype=np.float16)[:, None] * np.ones(lite0_spec.DIM, np.float16)
     pairs = [(number.to_bytes(32, "big"), row.tobytes()) for number, row in enumerate(values)]

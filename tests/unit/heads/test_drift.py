@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imgscore.heads.base import Examples
-from imgscore.heads.drift import BATCH_GAP_NS, BATCH_SIZE, ages, measured
+from imgscore.heads.drift import BATCH_GAP_NS, BATCH_SIZE, FAST_GAP_NS, ages, measured
 from imgscore.heads.evaluate import evaluate
 from imgscore.heads.kernel import KernelRecipe
 from imgscore.heads.suspects import suspects
@@ -115,6 +115,10 @@ def test_ages_of_a_scan_in_parts_are_equal():
     times = np.repeat([0, BATCH_GAP_NS, 2 * BATCH_GAP_NS], [1, BATCH_SIZE, 2])
     assert ages(times).tolist() == [0] * len(times)
     assert ages(np.array([0, BATCH_GAP_NS])).tolist() == [1, 0]
+
+
+def test_ages_of_labels_of_one_command_are_equal():
+    assert ages(np.arange(30) * FAST_GAP_NS).tolist() == [0] * 30
 
 
 @given(st.lists(st.integers(-(2**62), 2**62), max_size=40))
