@@ -176,7 +176,7 @@ class _Ingest:
             is_known = before is not None and not before.gone_ns and not moved
             replaced = before is not None and before.digest != digest
             if replaced:
-                is_known = self._labels.are_saved_bytes(digest, before)
+                is_known = not moved and self._labels.are_saved_bytes(digest, before)
             if replaced and not is_known:
                 # Another image was moved or copied to this path.
                 ratings.forget_other(txn, path, digest)

@@ -96,9 +96,11 @@ class PlaceLabels:
         if before is not None and before.digest != digest:
             self._replaced_digests.add(before.digest)
         known = digest in self._replaced_digests or digest in self._new_digests
+        # If the file was moved, the record of its former path is no longer among the copies.
+        known = known or origin is not None
         if not known and all(copy.path == path for copy in self._copies_of(digest).values()):
             self._new_digests.add(digest)
-            if origin is None and (before is None or before.gone_ns):
+            if before is None or before.gone_ns:
                 before = self._saved_then_moved(path, digest, seen, place) or before
         self._appeared.append(_Appeared(path, digest, seen, place, before, origin))
 

@@ -205,6 +205,19 @@ def test_place_labels_of_a_renamed_folder_stay(
     assert label_of(world, world.inbox / moved[2].name) is None
 
 
+def test_place_label_of_an_image_that_is_renamed_and_copied_over_another_stays(
+    world: World,
+) -> None:
+    path, other = world.put("a.png", 0.5, "inbox/keep"), world.put("b.png", 0.4, "inbox/keep")
+    with world.engine() as engine:
+        world.settle(engine)
+        ask(engine, "label", label="trash", files=[os.fspath(other)])
+        moved = path.rename(path.with_name("0.png"))
+        shutil.copy2(moved, other)
+        world.settle(engine)
+        assert label_of_open(engine, other) == "keep"
+
+
 def test_place_labels_of_a_folder_copied_then_deleted_stay(world: World) -> None:
     paths = [world.put(f"{number}.png", 0.5, "inbox/keep") for number in range(25)]
     with world.engine() as engine:

@@ -119,3 +119,17 @@ def test_saved_image_with_a_command_label_and_its_first_rating_gets_the_rating(
         new.replace(path)
         sidecar.replace(path.with_name("a.jpg.xmp"))
         assert grade(engine, path) == 0.9
+
+
+def test_image_moved_over_a_rated_one_keeps_its_own_label_from_a_rating(rated: World) -> None:
+    path = rated.put("a.jpg", 0.5)
+    copy = path.with_name("copy.jpg")
+    copy.write_bytes(path.read_bytes())
+    sidecar = xmp_of(path, 3)
+    with rated.engine() as engine:
+        rated.settle(engine)
+        path.write_text("0.6 saved")  # The stars now belong to the new bytes.
+        assert (grade(engine, path), grade(engine, copy)) == (0.5, 0.5)
+        sidecar.unlink()  # A file manager that replaces an image also replaces its sidecar.
+        move(engine, copy, path)
+        assert grade(engine, path) == 0.5
