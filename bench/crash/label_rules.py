@@ -18,13 +18,16 @@ MEMORY = Path("/dev/shm")
 """a folder in memory, because each step waits for the disk several times"""
 
 
-def run_all(steps: int) -> Iterator[Fault]:
-    """Do `steps` random steps, in sequences of STEPS_OF_WORLD steps."""
+def run_all(steps: int, first: int = 0) -> Iterator[Fault]:
+    """Do `steps` random steps, in sequences of STEPS_OF_WORLD steps.
+
+    `first`: the number of the first world, which is the seed of its steps.
+    """
     from tests.support.label_world import LabelWorld
 
     losses: list[str] = []
     done = 0
-    for seed in range(-(-steps // STEPS_OF_WORLD)):
+    for seed in range(first, first - (-steps // STEPS_OF_WORLD)):
         chance = random.Random(seed)
         with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as folder:
             world = LabelWorld(Path(folder))

@@ -16,7 +16,7 @@ from imgscore.reconcile import rating_rules
 from imgscore.reconcile.label_rules import FROM_FOLDER, MOVE_WINDOW_NS
 from imgscore.reconcile.rating_rules import Reading
 from imgscore.reconcile.walk import fingerprint_of
-from imgscore.store import labels, ratings, sightings, written_ratings
+from imgscore.store import labels, originals, ratings, sightings, written_ratings
 from imgscore.store.ratings import RatedFile
 from imgscore.store.schema import Label, LabelEvent, Sighting, event_value
 from imgscore.store.transaction import Txn
@@ -166,9 +166,16 @@ class _Image:
         return recent and any(
             source.name == winner
             and source.path != self.path
-            and source.seen.mtime_ns < label.time_ns
+            and self._saved_ns(source) < label.time_ns
             for source in sources
         )
+
+    def _saved_ns(self, sidecar: RatingSource) -> int:
+        """Return the date of a sidecar before imgscore changed it, if it did."""
+        date_ns = sidecar.seen.mtime_ns
+        ours = (held for _, held in originals.of_date(self.txn, date_ns))
+        saved = [held.original_ns for held in ours if names.is_sidecar(os.path.basename(held.path))]
+        return max(saved, default=date_ns)
 
     def _is_shared(self) -> bool:
         """Return whether the label came from the rating of the RAW or JPEG file with this name."""

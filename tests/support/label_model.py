@@ -126,8 +126,9 @@ class Model:
             del self.records[other]
             self._carry(other, path, content)
         self.records[path] = Record(content, inode, ctime_ns)
-        # A rating that came with a file is no act, unless the path had a rating before.
-        self.unread[path] = path not in self.rated or before is None or before.gone or bool(origins)
+        # A rating that came with a file is no act, unless the path had this image, or a rating.
+        known_here = before is not None and (before.content == content or path in self.rated)
+        self.unread[path] = not known_here or before.gone or bool(origins)  # type: ignore[union-attr]
         if before is not None and not before.gone and before.content == content:
             for other in origins:
                 self._left(place_of(other) or place, content)
@@ -303,8 +304,11 @@ class Model:
             and place.taste == taste
         ]
 
-    def rate(self, path: str, grade: float | None) -> None:
-        """The rating of an image is read."""
+    def rate(self, path: str, grade: float | None, *, late: bool) -> None:
+        """The rating of an image is read.
+
+        `late`: whether its sidecar is older than the label of the image.
+        """
         first = self.unread.pop(path)
         place, before = place_of(path), self.rated.get(path)
         if place is None or (before is None and grade is None):
@@ -324,6 +328,8 @@ class Model:
         if known is not None and known.grade is None and grade is not None:
             former = known.carried
         label = self.labels.get((taste, content))
+        # A sidecar can be copied a little later than its image.
+        first = first or (late and label is not None and label.kind == "place")
         if grade is None:
             if former is not None and label is not None and label.kind == "rating":
                 self._rating_removed(taste, content, path)

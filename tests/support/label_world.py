@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from imgscore.store.store import Store
 from imgscore.store.transaction import Txn
 from tests.integration.engine.conftest import InlinePool, ask, until_idle
 from tests.support.label_model import FOLDERS, TASTES, Label, Model, Record, place_of
-from tests.support.raters import darktable_sidecar
+from tests.support.label_sidecars import Sidecars
 
 Step = tuple[int, int, int]
 """The number of an operation, and two numbers that choose its files and folders"""
@@ -38,8 +37,11 @@ class LabelWorld:
         self.folder = folder
         self.model = Model()
         self.log: list[str] = []
+        self._sidecars = Sidecars(folder)
         self._contents = 0
         self._names = 0
+        self._labelled_ns: dict[tuple[str, str], int] = {}
+        """the time of the last label of each content, in each taste"""
         for name in FOLDERS:
             (folder / name).mkdir(parents=True)
         self._open()
@@ -88,7 +90,7 @@ class LabelWorld:
         number, one, two = step
         operations[number % len(operations)](one, two)
         for path in list(self.model.unread):
-            self.model.rate(path, self._rating(path))
+            self.model.rate(path, self._sidecars.rating(path), late=self._is_late(path))
         self.check()
 
     def _files(self) -> list[str]:
@@ -132,44 +134,32 @@ class LabelWorld:
         """Tell the model that a file is at a path now."""
         self.model.land(path, self._content(path), *self._stamp(path))
 
-    # ---- ratings: a sidecar moves with its image, as in digiKam
+    # ---- ratings
 
-    def _sidecar(self, path: str) -> Path:
-        return self.folder / f"{path}.xmp"
-
-    def _rating(self, path: str) -> float | None:
-        """The grade of the stars in the sidecar of an image."""
-        sidecar = self._sidecar(path)
-        if not sidecar.exists():
-            return None
-        return grades.parse(sidecar.read_text().partition('xmp:Rating="')[2].partition('"')[0])
+    def _is_late(self, path: str) -> bool:
+        """Whether the sidecar of an image is older than the label of the image."""
+        place, set_ns = place_of(path), self._sidecars.set_ns(path)
+        if place is None or set_ns is None:
+            return False
+        return set_ns < self._labelled_ns.get((place.taste, self._content(path)), 0)
 
     def _rate(self, one: int, two: int) -> None:
         path, stars = self._pick(one), (-1, 1, 2, 3, 4, 5)[two % 6]
         if place_of(path) is None:
             return
         self.log.append(f"rate {path} {stars}")
-        time.sleep(0.01)  # The clock of file systems is coarse.
-        darktable_sidecar(self.folder / path, stars)
+        self._sidecars.rate(path, stars)
         self.model.unread[path] = False
 
     def _remove_rating(self, one: int, two: int) -> None:
-        rated = [path for path in self._files() if self._sidecar(path).exists() and place_of(path)]
+        rated = [
+            path for path in self._files() if self._sidecars.of(path).exists() and place_of(path)
+        ]
         if rated:
             path = rated[one % len(rated)]
             self.log.append(f"rm {path}.xmp")
-            self._sidecar(path).unlink()
+            self._sidecars.of(path).unlink()
             self.model.unread[path] = False
-
-    def _take_sidecar(self, source: str, target: str, *, copy: bool = False) -> None:
-        """Move or copy the sidecar of an image. The sidecar of a replaced image is deleted."""
-        here, there = self._sidecar(source), self._sidecar(target)
-        if not here.exists():
-            there.unlink(missing_ok=True)
-        elif copy:
-            shutil.copy2(here, there)
-        else:
-            here.replace(there)
 
     def _add(self, one: int, two: int) -> None:
         self.log.append(f"add {self._create(FOLDERS[one % len(FOLDERS)])}")
@@ -184,7 +174,7 @@ class LabelWorld:
     def _moved(self, source: str, target: str) -> None:
         (self.folder / target).parent.mkdir(exist_ok=True, parents=True)
         (self.folder / source).replace(self.folder / target)
-        self._take_sidecar(source, target)
+        self._sidecars.take(source, target)
         record = self.model.records.get(source)
         if place_of(target) is None:
             self.model.leave(source)
@@ -211,14 +201,14 @@ class LabelWorld:
             return
         self.log.append(f"cp -p {source} {target}")
         shutil.copy2(self.folder / source, self.folder / target)
-        self._take_sidecar(source, target, copy=True)
+        self._sidecars.take(source, target, copy=True)
         self._land(target)
 
     def _delete(self, one: int, two: int) -> None:
         path = self._pick(one)
         self.log.append(f"rm {path}")
         (self.folder / path).unlink()
-        self._sidecar(path).unlink(missing_ok=True)
+        self._sidecars.of(path).unlink(missing_ok=True)
         self.model.leave(path)
 
     def _save(self, one: int, two: int) -> None:
@@ -238,7 +228,7 @@ class LabelWorld:
         self.log.append(f"save {source}; mv {source} {target}")
         (self.folder / source).write_text(self._fresh())
         (self.folder / source).rename(self.folder / target)
-        self._take_sidecar(source, target)
+        self._sidecars.take(source, target)
         self.model.save_and_move(source, target, self._content(target), *self._stamp(target))
 
     def _label(self, one: int, two: int) -> None:
@@ -319,7 +309,7 @@ class LabelWorld:
         (self.folder / first).rename(spare)
         (self.folder / second).rename(self.folder / first)
         spare.rename(self.folder / second)
-        self._swap_sidecars(first, second)
+        self._sidecars.swap(first, second)
         for path in (first, second):
             self.model.records[path] = Record(self._content(path), *self._stamp(path))
             self.model.forget_other(path, self._content(path))
@@ -331,11 +321,6 @@ class LabelWorld:
             place = place_of(path)
             assert place is not None
             self.model._left(place, contents[path])
-
-    def _swap_sidecars(self, first: str, second: str) -> None:
-        self._take_sidecar(first, "swap.png")
-        self._take_sidecar(second, first)
-        self._take_sidecar("swap.png", second)
 
     # ---- comparing
 
@@ -349,14 +334,16 @@ class LabelWorld:
         }
         self._seen = getattr(self, "_seen", {}) | digests
         with self._store.read() as txn:
-            found = {
-                (taste, self._seen.get(digest, digest.hex())): Label(
-                    label.grade,
-                    KINDS.get(label.source, "command"),  # type: ignore[arg-type]
-                )
+            stored = {
+                (taste, self._seen.get(digest, digest.hex())): label
                 for taste in TASTES.values()
                 for digest, label in labels.iter_all(txn, taste)
             }
+        self._labelled_ns = {key: label.time_ns for key, label in stored.items()}
+        found = {
+            key: Label(label.grade, KINDS.get(label.source, "command"))  # type: ignore[arg-type]
+            for key, label in stored.items()
+        }
         wrong = sorted(
             f"{key}: {found.get(key)}, and not {self.model.labels.get(key)}"
             for key in found.keys() | self.model.labels.keys()

@@ -13,7 +13,7 @@ from imgscore.engine.stage import Effects
 from imgscore.images.ratings import files
 from imgscore.store.schema import Fingerprint
 from imgscore.workers.messages import RatingSource, RatingsRead, ReadRatings
-from tests.integration.engine.conftest import World, ask, until_idle
+from tests.integration.engine.conftest import World, ask, until, until_idle
 from tests.support.rated_images import grade, label_in, move, xmp_of
 
 
@@ -133,3 +133,36 @@ def test_image_moved_over_a_rated_one_keeps_its_own_label_from_a_rating(rated: W
         sidecar.unlink()  # A file manager that replaces an image also replaces its sidecar.
         move(engine, copy, path)
         assert grade(engine, path) == 0.5
+
+
+def test_image_copied_with_its_rating_over_its_unrated_copy_gets_the_rating(rated: World) -> None:
+    path = rated.put("a.jpg", 0.5)
+    with rated.engine() as engine:
+        rated.settle(engine)
+        ask(engine, "label", label="1", files=[os.fspath(path)])
+        source = path.parent.parent / "laptop" / "a.jpg"
+        source.parent.mkdir()
+        shutil.copy2(path, source)
+        shutil.copy2(source, path)
+        shutil.copy2(xmp_of(source, 2), path.with_name("a.jpg.xmp"))
+        assert grade(engine, path) == 0.3
+
+
+def test_sidecar_whose_date_imgscore_set_before_the_rating_was_read_gives_the_label(
+    rated: World,
+) -> None:
+    path = rated.put("a.jpg", 0.5)
+    (rated.inbox / "keep").mkdir()
+    shutil.copy2(path, rated.inbox / "keep" / "a.jpg")
+    with rated.engine() as engine:
+        rated.settle(engine)
+        assert grade(engine, path) == grades.KEEP
+        sidecar = xmp_of(path, 2)
+        date_ns = sidecar.stat().st_mtime_ns
+        rated.pool.refuses = ("ReadRatings",)
+        rated.put("b.jpg", 0.4)  # A new image changes the dates of the others.
+        rated.put("c.jpg", 0.6)
+        engine.indexer.hint_all()
+        until(engine, lambda: sidecar.stat().st_mtime_ns < date_ns)
+        rated.pool.refuses = ()
+        assert grade(engine, path) == 0.3
