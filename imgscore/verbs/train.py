@@ -49,7 +49,8 @@ class Request(BaseRequest[Response]):
 def run(engine: Engine, request: Request) -> Steps[Response]:
     """Train, and yield a Response for each taste.
 
-    Raises ImgscoreError if labels of a taste are missing. The other tastes are still trained.
+    Raises ImgscoreError if a taste has too few labels for an order. The other tastes are still
+    trained.
     """
     from imgscore.engine.tastes import missing_labels
     from imgscore.store import heads
@@ -63,7 +64,7 @@ def run(engine: Engine, request: Request) -> Steps[Response]:
     for taste in tastes:
         engine.trainer.relearn(taste, at_once=True)
         missing = engine.trainer.tastes[taste].missing
-        if missing:
+        if missing and not engine.trainer.tastes[taste].uses_keeps:
             failed.append(f"taste {taste!r} has too few labels: {missing}")
             remedy = _remedy(list(missing_labels(engine.trainer.tastes[taste].grades)))
         else:

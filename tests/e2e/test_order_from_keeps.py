@@ -37,6 +37,10 @@ def test_first_move_to_keep_changes_the_order_until_trash_labels_come(
     assert (row["labels"], row["report"]["calibrated"]) == (1, False)
     state = imgscore("status", "--json").row["watches"][0]["state"]
     assert state == "needs 1 more keep and 2 more trash"
+    text = imgscore("status").out
+    assert "ordered with few labels" in text and "for a better order, move at least 1 image" in text
+    trained = imgscore("train", "--json")
+    assert trained.code == 0 and trained.row["report"]["reason"].startswith("made of keep labels")
     assert imgscore("explain", suns[3], "--json").code == 0
     for source, label in ((suns[1], "keep"), (moons[0], "trash"), (moons[1], "trash")):
         os.rename(source, learns / label / source.name)
@@ -58,3 +62,4 @@ def test_trash_alone_makes_no_order(learns: Path, start: Start) -> None:
     )
     daemon.settle()
     assert not imgscore("heads", "list", "--json").rows
+    assert imgscore("train").code == 1

@@ -94,15 +94,32 @@ AWAY = "offline: the folder is not there; imgscore continues when it is back"
 def _watch_lines(watch: WatchStatus) -> list[str]:
     """Return one line about a watch, and a second line if something is to do or to say."""
     todo = what_to_do(watch)
-    scored = "" if todo else f", {watch.scored} scored"
+    has_order = bool(watch.head and watch.scored)
+    scored = f", {watch.scored} scored" if has_order or not todo else ""
     folders = {"keep": watch.keep, "trash": watch.trash, **watch.graded}
     counts = ", ".join(f"{count} in {name}" for name, count in folders.items())
-    line = f"{short(watch.inbox)}: {watch.files} images{scored}; {counts}"
+    line = f"{short(watch.inbox)}: {watch.files} images{scored}; {counts}{_labels_text(watch)}"
+    if todo and has_order:
+        return [f"{line}; ordered with few labels", f"  for a better order, {todo}"]
     if todo:
         return [line, f"  next: {todo}"]
     if watch.state == "offline":
         return [line, f"  {AWAY}"]
     return [f"{line}; {watch.state}"]
+
+
+def _labels_text(watch: WatchStatus) -> str:
+    """Return the labels as text, or "" if they are those of the files in the label folders.
+
+    The review and `imgscore label` give labels to files that stay in the inbox.
+    """
+    labels = watch.labels
+    counts = {"keep": labels.keep, "trash": labels.trash}
+    if watch.undecided:
+        counts["undecided"] = watch.undecided
+    if watch.graded or counts == {"keep": watch.keep, "trash": watch.trash}:
+        return ""
+    return "; labels: " + ", ".join(f"{count} {name}" for name, count in counts.items())
 
 
 def _links_line(links: LinksStatus) -> str:

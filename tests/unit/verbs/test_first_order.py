@@ -64,6 +64,25 @@ def test_status_without_labels_says_what_to_do_in_80_columns() -> None:
     assert all(len(line) <= COLUMNS for line in lines)
 
 
+def test_status_with_an_order_of_few_labels_says_what_makes_it_better() -> None:
+    watch = msgspec.structs.replace(_needing(3, 0, files=300), head="1", scored=300, keep=1)
+    lines = describe(make_status(watches=[watch])).splitlines()
+    assert lines[1:] == [
+        "/p/inbox: 300 images, 300 scored; 1 in keep, 0 in trash; labels: 3 keep, 0 trash; "
+        "ordered with few labels",
+        "  for a better order, move at least 2 images that you do not like into trash/",
+    ]
+
+
+def test_status_with_labels_of_the_review_counts_them() -> None:
+    watch = make_watch("/p/inbox", files=9, scored=9, keep=1, trash=2, labels=LabelCounts(12, 30))
+    assert "; labels: 12 keep, 30 trash; ok" in describe(make_status(watches=[watch]))
+    watch = msgspec.structs.replace(watch, labels=LabelCounts(1, 2))
+    assert "labels:" not in describe(make_status(watches=[watch]))
+    watch = msgspec.structs.replace(watch, undecided=1)
+    assert "; labels: 1 keep, 2 trash, 1 undecided; ok" in describe(make_status(watches=[watch]))
+
+
 def test_next_steps_lead_from_reading_to_the_first_order() -> None:
     todo = "next: move at least 2 images that you like into keep/ and 2 others into trash/"
     ready = make_watch(files=20, keep=2, trash=2, labels=LabelCounts(2, 2))
