@@ -1,8 +1,8 @@
-// The images, in rows as wide as the window. Only tiles near the visible part exist.
+// The images, in rows as wide as the window. Only images near the visible part have a tile.
 
-import { blurOf, isUnsure, printable } from "./data.js";
-import { $, $input, make, mark, scoreChip, spokenName } from "./elements.js";
-import { showThumbnail } from "./thumbnails.js";
+import { isUnsure } from "./data.js";
+import { $, $input, make } from "./elements.js";
+import { Tile } from "./tiles.js";
 import { viewer } from "./viewer.js";
 
 /** @typedef {import("./data.js").Image} Image */
@@ -10,6 +10,8 @@ import { viewer } from "./viewer.js";
 const MARGIN = 900;
 // Milliseconds after a jump until the tiles in the margin are made, too.
 const JUMP_PAUSE = 120;
+// The largest number of tiles without an image that are kept for other images: a screen of them.
+const MAX_SPARE = 200;
 
 /** @typedef {{ at: number, width: number }} Box an image in a row; `at` is its index in the list */
 /** @typedef {{ top: number, height: number, first: number, boxes: Box[] }} Row */
@@ -20,8 +22,10 @@ export const gallery = {
   /** @type {Row[]} */
   rows: [],
   at: 0,
-  /** @type {Map<number, HTMLElement>} */
+  /** @type {Map<number, Tile>} the tile of each index in the list that has one */
   tiles: new Map(),
+  /** @type {Tile[]} the tiles that show no image at present */
+  spare: [],
   /** @type {{ top: number, at: number } | null} */
   divider: null,
   isByScore: false,
@@ -82,8 +86,10 @@ export const gallery = {
     $("list").style.height = `${top}px`;
     $("list").hidden = !this.list.length;
     $("nothing").hidden = Boolean(this.list.length);
-    for (const tile of this.tiles.values()) tile.remove();
-    this.tiles.clear();
+    for (const [at, tile] of [...this.tiles]) {
+      this.release(at);
+      tile.element.remove();
+    }
     this.drawDivider();
     this.draw();
   },
@@ -131,31 +137,29 @@ export const gallery = {
 
   draw() {
     if ($("order").hidden || !this.rows.length) return;
-    // In a fast scroll, each frame shows other tiles: make only those that it shows.
+    // In a fast scroll, each frame shows other tiles: draw only those that it shows.
     const start = -$("list").getBoundingClientRect().top;
     const isJump = Math.abs(start - this.top) > innerHeight, margin = isJump ? 0 : MARGIN;
     const top = start - margin, bottom = start + innerHeight + margin;
     this.top = start;
     clearTimeout(this.afterJump);
     if (isJump) this.afterJump = setTimeout(() => this.draw(), JUMP_PAUSE);
-    const visible = new Set();
+    /** @type {Map<number, [Box, number, Row]>} */
+    const visible = new Map();
     for (let from = this.rowAt(top); from < this.rows.length && this.rows[from].top <= bottom; from += 1) {
       let left = 0;
       for (const box of this.rows[from].boxes) {
-        visible.add(box.at);
-        if (!this.tiles.has(box.at)) this.add(box, left, this.rows[from]);
+        visible.set(box.at, [box, left, this.rows[from]]);
         left += box.width + 6;
       }
     }
     // The selected tile always exists: a screen reader needs it.
-    if (this.list.length) visible.add(this.at);
-    for (const [at, tile] of this.tiles) {
-      if (!visible.has(at)) {
-        tile.remove();
-        this.tiles.delete(at);
-      }
-    }
+    for (const at of [...this.tiles.keys()]) if (!visible.has(at) && at !== this.at) this.release(at);
+    for (const [at, shown] of visible) if (!this.tiles.has(at)) this.add(...shown);
+    for (const tile of this.spare) tile.element.remove();
     if (!this.tiles.has(this.at)) this.addAt(this.at);
+    // During a jump, the tiles show only the coarse views: no picture would be there before the next jump.
+    if (!isJump) for (const [at, tile] of this.tiles) tile.complete(this.list[at]);
     this.mark();
   },
 
@@ -175,40 +179,32 @@ export const gallery = {
    * @param {Row} row
    */
   add(box, left, row) {
-    const image = this.list[box.at];
-    const tile = make("div", {
-      id: `tile-${box.at}`, role: "option", class: `tile ${image.label || ""}`, "aria-label": spokenName(image),
-      "aria-selected": "false", "aria-setsize": this.list.length, "aria-posinset": box.at + 1,
-    });
-    const blur = blurOf(image), isSmall = image.width > 0 && image.width < box.width && image.height < row.height;
-    if (blur) tile.style.backgroundImage = blur;
-    if (isSmall) tile.classList.add("small");
-    const picture = make("img", { alt: "", decoding: "async" });
-    picture.addEventListener("load", () => { tile.style.backgroundImage = ""; });
-    picture.addEventListener("error", () => { picture.remove(); tile.style.backgroundImage = ""; tile.classList.add("no-thumbnail"); });
-    showThumbnail(picture, image);
-    tile.append(picture, make("span", { class: "name", dir: "auto" }, printable(image.name)), scoreChip(image));
-    if (image.label) tile.append(mark(image));
-    Object.assign(tile.style, {
-      left: `${left}px`, top: `${row.top}px`, width: `${box.width}px`, height: `${row.height}px`,
-    });
-    tile.addEventListener("click", () => { this.go(box.at); viewer.open(this.list, box.at); });
+    const tile = this.spare.pop() || new Tile((at) => { this.go(at); viewer.open(this.list, at); });
+    tile.fill(this.list[box.at], box.at, this.list.length, { left, top: row.top, width: box.width, height: row.height });
     this.tiles.set(box.at, tile);
-    $("list").append(tile);
+    $("list").append(tile.element); // also if it is there: a screen reader reads in this sequence
+  },
+
+  /** Take the tile from an image. @param {number} at */
+  release(at) {
+    const tile = this.tiles.get(at);
+    if (!tile) return;
+    tile.empty();
+    this.tiles.delete(at);
+    if (this.spare.length < MAX_SPARE) this.spare.push(tile);
+    else tile.element.remove();
   },
 
   /** @param {Image} image */
   refresh(image) {
-    const at = this.list.indexOf(image);
-    this.tiles.get(at)?.remove();
-    this.tiles.delete(at);
+    this.release(this.list.indexOf(image));
     this.draw();
   },
 
   mark() {
     for (const [at, tile] of this.tiles) {
-      tile.classList.toggle("selected", at === this.at);
-      tile.setAttribute("aria-selected", String(at === this.at));
+      tile.element.classList.toggle("selected", at === this.at);
+      tile.element.setAttribute("aria-selected", String(at === this.at));
     }
     if (this.list.length) $("list").setAttribute("aria-activedescendant", `tile-${this.at}`);
     else $("list").removeAttribute("aria-activedescendant");
@@ -256,7 +252,7 @@ export const gallery = {
   jumpToUndecided() {
     if (!this.divider) return;
     this.go(this.divider.at);
-    scrollBy(0, (this.tiles.get(this.divider.at)?.getBoundingClientRect().top ?? 0) - innerHeight / 2);
+    scrollBy(0, (this.tiles.get(this.divider.at)?.element.getBoundingClientRect().top ?? 0) - innerHeight / 2);
     this.draw();
   },
 
