@@ -27,13 +27,14 @@ from imgscore.report.data import (
     Group,
     Head,
     Image,
+    Learned,
     Measured,
     Neighbour,
     ReportData,
     Suspect,
     TrainedHead,
     dump,
-    load,
+    load_learned,
 )
 from imgscore.store import (
     comparisons,
@@ -41,13 +42,15 @@ from imgscore.store import (
     groups,
     heads,
     labels,
+    qualities,
     scores,
     sightings,
     similarity,
     traits,
 )
 from imgscore.store.examples import Labelled, examples_of
-from imgscore.store.group_members import PresentGroup, present_groups
+from imgscore.store.group_members import PresentGroup, groups_among
+from imgscore.store.group_order import unmeasured
 from imgscore.store.image_paths import present_path
 from imgscore.watches import within
 
@@ -88,6 +91,7 @@ class Gatherer:
         self._formats: list[str] = []
         self._grids: list[bytes] = []
         self._numbers: dict[bytes, int] = {}
+        self._sightings: dict[bytes, list[Sighting]] = {}
         self._labels = dict(labels.iter_all(txn, taste))
         self._failures = [
             failure for failure in failures.iter_all(txn) if self._includes(failure.path)
@@ -108,7 +112,8 @@ class Gatherer:
         `sighting`: a sighting of the image. None means that the image is in no watch or has been
         deleted.
         """
-        folder, name = os.path.split(path or b"")
+        folder, slash, name = (path or b"").rpartition(b"/")
+        folder = folder or slash
         image_traits, score = self._traits_of(digest), self._score_of(digest)
         label = self._labels.get(digest)
         self._images.append(
@@ -134,6 +139,8 @@ class Gatherer:
         self._grids.append(image_traits.grid if image_traits else b"")
         number = len(self._images) - 1
         self._numbers.setdefault(digest, number)
+        if sighting is not None:
+            self._sightings.setdefault(digest, []).append(sighting)
         return number
 
     def _camera(self, name: str) -> int:
@@ -152,7 +159,7 @@ class Gatherer:
 
     def gather(
         self,
-        previous: ReportData | None,
+        previous: Learned | None,
         *,
         max_suspects: int,
         figures: bool,
@@ -160,7 +167,7 @@ class Gatherer:
     ) -> ReportData:
         """Gather all data of the report.
 
-        `previous`: the data of an earlier report, or None. The evaluation in `previous` is used
+        `previous`: a part of an earlier report, or None. The evaluation in `previous` is used
         again if the embedder and the labels have not changed since that report. `max_suspects`: the
         largest number of suspect labels; 0 looks for none, which saves seconds. `figures`: whether
         to measure the learning curve. `stop`: a function that returns whether to end the
@@ -284,13 +291,20 @@ class Gatherer:
         The group with the best image of all is returned first. Groups without an image in an inbox
         are left out.
         """
-        found = [self._stored(group) for group in present_groups(self._txn, self._inboxes)]
+        measured = {digest: row.quality for digest, row in qualities.iter_all(self._txn)}
+        found = [
+            self._stored(group)
+            for group in groups_among(
+                self._txn,
+                lambda digest: self._sightings.get(digest, ()),
+                lambda digest: measured.get(digest) or unmeasured(self._traits_of(digest)),
+            )
+        ]
         copies: dict[bytes, list[int]] = {}
         for number in range(self._present):
-            copies.setdefault(self._digests[number], []).append(number)
+            if len(self._sightings[self._digests[number]]) >= groups.MIN_MEMBERS:
+                copies.setdefault(self._digests[number], []).append(number)
         for numbers in copies.values():
-            if len(numbers) < groups.MIN_MEMBERS:
-                continue
             numbers.sort(key=lambda number: original_first(self._paths[number] or b""))
             found.append(self._group("copies", EQUAL, numbers))
         shown = [
@@ -355,13 +369,13 @@ class Gatherer:
         return list(missing.values())
 
 
-def read_previous(file: bytes) -> ReportData | None:
-    """Return the data of an earlier report.
+def read_previous(file: bytes) -> Learned | None:
+    """Return the part of an earlier report that the next one can use again.
 
     Return None if the file no longer exists, or if another version of imgscore wrote it.
     """
     try:
-        return load(Path(os.fsdecode(file)).read_text(encoding="utf-8"))
+        return load_learned(Path(os.fsdecode(file)).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
 

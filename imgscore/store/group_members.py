@@ -3,7 +3,8 @@
 Every reader that shows or uses the best image of a group reads it here, so that all agree.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
+from functools import partial
 from typing import NamedTuple
 
 from imgscore.groups.best import Quality, best_first
@@ -11,6 +12,7 @@ from imgscore.groups.copy_names import original_first
 from imgscore.store import groups, sightings
 from imgscore.store.group_order import positions, quality_of
 from imgscore.store.groups import MIN_MEMBERS, Group, Kind
+from imgscore.store.schema import Sighting
 from imgscore.store.transaction import Txn
 from imgscore.watches import within
 
@@ -46,6 +48,27 @@ def present_groups(
                 yield present
 
 
+def groups_among(
+    txn: Txn,
+    sightings_of: Callable[[bytes], Iterable[Sighting]],
+    quality: Callable[[bytes], Quality],
+) -> Iterator[PresentGroup]:
+    """Yield the groups of some images, as `present_groups` does.
+
+    A caller that has read all sightings and traits gives them: `sightings_of` returns the present
+    sightings of a digest, and `quality` its quality. To read them again would take three times as
+    long.
+    """
+    for group in groups.iter_all(txn):
+        members = []
+        for digest in group.members:
+            copies = [found for found in sightings_of(digest) if found.role != "trash"]
+            if copies:
+                members.append(_member(digest, copies, quality))
+        if len(members) >= MIN_MEMBERS:
+            yield _ranked(group, members)
+
+
 def present_group(
     txn: Txn, group: Group, inboxes: Collection[bytes], folder: bytes | None = None
 ) -> PresentGroup | None:
@@ -55,6 +78,7 @@ def present_group(
     `folder`, see `present_groups`.
     """
     members: list[PresentMember] = []
+    quality = partial(quality_of, txn)
     for digest in group.members:
         copies = [
             sighting
@@ -65,13 +89,23 @@ def present_group(
             and (folder is None or within(sighting.path, folder))
         ]
         if copies:
-            paths = tuple(sorted((sighting.path for sighting in copies), key=original_first))
-            quality = quality_of(txn, digest)
-            if quality.bytes is None:
-                quality = quality._replace(bytes=copies[0].seen.size)
-            members.append(PresentMember(digest, paths, quality))
-    if len(members) < MIN_MEMBERS:
-        return None
+            members.append(_member(digest, copies, quality))
+    return None if len(members) < MIN_MEMBERS else _ranked(group, members)
+
+
+def _member(
+    digest: bytes, copies: list[Sighting], quality_of: Callable[[bytes], Quality]
+) -> PresentMember:
+    paths = [sighting.path for sighting in copies]
+    if len(paths) > 1:
+        paths.sort(key=original_first)
+    quality = quality_of(digest)
+    if quality.bytes is None:
+        quality = quality._replace(bytes=copies[0].seen.size)
+    return PresentMember(digest, tuple(paths), quality)
+
+
+def _ranked(group: Group, members: list[PresentMember]) -> PresentGroup:
     places = positions([member.digest for member in members], group.wholes)
     ranks = best_first([member.quality for member in members], places)
     return PresentGroup(group.number, group.kind, group.why, tuple(members[at] for at in ranks))

@@ -5,6 +5,7 @@ from typing import Protocol
 
 from imgscore.grades import UNDECIDED
 from imgscore.groups.best import Quality, best_first
+from imgscore.images.traits import Traits
 from imgscore.store import labels, qualities, traits
 from imgscore.store.groups import MIN_MEMBERS, Whole
 from imgscore.store.transaction import Txn
@@ -68,9 +69,11 @@ def positions(members: Sequence[bytes], wholes: Iterable[Whole]) -> list[tuple[i
 def quality_of(txn: Txn, digest: bytes) -> Quality:
     """Return the quality of an image. If it is not measured, return its pixels and bytes."""
     measured = qualities.of(txn, digest)
-    if measured is not None:
-        return measured
-    known = traits.get(txn, digest)
+    return unmeasured(traits.get(txn, digest)) if measured is None else measured
+
+
+def unmeasured(known: Traits | None) -> Quality:
+    """Return the quality of an image that is not measured: its pixels and bytes."""
     if known is None:
         return Quality()
     pixels = known.width * known.height
