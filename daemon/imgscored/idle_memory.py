@@ -1,15 +1,16 @@
 """Returns memory to the kernel after work.
 
 The store is a mapped file: each page that was read counts as memory of the daemon, until the kernel
-needs it. The allocator keeps memory that was freed, too. An idle daemon needs neither.
+needs it. LMDB keeps the memory of its largest transaction until the store is closed: 95 MB after
+80,000 files came and went. The allocator keeps memory that was freed, too. An idle daemon needs
+none of this.
 """
 
 import ctypes
 import gc
-import mmap
-import os
 import time
-from pathlib import Path
+
+from imgscore.store.store import Store
 
 SECONDS = 3.0
 """The time between the last change and the return of memory, in seconds. It is long enough that a
@@ -19,8 +20,8 @@ series of files causes one return, which takes some milliseconds."""
 class IdleMemory:
     """Returns memory once, SECONDS after the last work of the daemon."""
 
-    def __init__(self, store: Path) -> None:
-        self._store = os.fsencode(store)
+    def __init__(self, store: Store) -> None:
+        self._store = store
         self._state: object = None
         self._due = 0.0
         self._idle = False
@@ -47,29 +48,14 @@ class IdleMemory:
         return max(0.0, self._due - time.monotonic()) if self._idle and self._is_due else None
 
 
-def release(store: bytes) -> None:
+def release(store: Store) -> None:
     """Return unused memory, and the pages of the store's file, to the kernel.
 
-    The pages stay in the kernel's cache, so that the next access takes a microsecond.
+    The pages stay in the kernel's cache, so that the next access takes a microsecond. No
+    transaction may be open.
     """
     gc.collect()
+    store.park()
     libc = ctypes.CDLL(None, use_errno=True)
     if hasattr(libc, "malloc_trim"):  # glibc; other C libraries return memory themselves
         libc.malloc_trim(0)
-    for start, size in _mappings(store):
-        libc.madvise(ctypes.c_void_p(start), ctypes.c_size_t(size), mmap.MADV_DONTNEED)
-
-
-def _mappings(file: bytes) -> list[tuple[int, int]]:
-    """Return (address, size) of each read-only, shared mapping of a file in this process.
-
-    Such a mapping contains no data that only this process has.
-    """
-    found, file = [], os.path.realpath(file)
-    with open("/proc/self/maps", "rb") as lines:
-        for line in lines:
-            parts = line.rstrip(b"\n").split(maxsplit=5)
-            if len(parts) == 6 and parts[1] == b"r--s" and parts[5] == file:
-                start, _, end = parts[0].partition(b"-")
-                found.append((int(start, 16), int(end, 16) - int(start, 16)))
-    return found

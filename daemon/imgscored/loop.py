@@ -75,7 +75,7 @@ class Loop:
         self._saving = ""
         self._publish_at = 0.0
         silence = engine.ctx.config.daemon.file_seconds + GRACE_SECONDS
-        self._memory = IdleMemory(engine.ctx.store.file)
+        self._memory = IdleMemory(engine.ctx.store)
         self.watchdog = ServiceWatchdog(engine.ctx.pool, silence)
         self.watchdog.follow("the watcher", watcher.is_alive)
         self.watchdog.follow("the schedule", schedule.is_alive)

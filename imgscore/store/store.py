@@ -62,34 +62,14 @@ class Store:
         self._seals = _seals(strict=False)
         if not readonly:
             _prepare(folder)
-        try:
-            self.environment = lmdb.open(
-                os.fspath(folder),
-                map_size=max(map_size, _size(folder)),
-                max_dbs=128,
-                max_readers=1024,
-                readonly=readonly,
-                create=not readonly,
-                metasync=True,
-                sync=True,
-                writemap=False,
-                readahead=False,
-                mode=0o600,
-            )
-        except (lmdb.Error, OSError) as error:
-            raise _open_error(folder, error) from None
+        self._readonly = readonly
+        self._map_size = map_size
+        self._environment: lmdb.Environment | None = None
+        self._parked: tuple[int, int] | None = None
+        """the device and the inode of the file that `park` has closed"""
         try:
             with _translated():
                 self.environment.reader_check()
-                # Open all tables now, before any other transaction begins. A read transaction
-                # cannot use a table that is opened later.
-                if readonly:
-                    self._open_tables(None)
-                else:
-                    # One transaction creates all tables, so that a new store waits for the disk
-                    # once, not for each table.
-                    with self.environment.begin(write=True) as raw:
-                        self._open_tables(raw)
             if not readonly:
                 migrations.migrate(self.commit)
             with self.read() as txn:
@@ -101,12 +81,69 @@ class Store:
             self.close()
             raise
 
+    @property
+    def environment(self) -> "lmdb.Environment":
+        """The LMDB environment. It is opened if it is not open. Raises StoreError."""
+        if self._environment is None:
+            self._environment = self._open()
+            try:
+                # Open all tables now, before any other transaction begins. A read transaction
+                # cannot use a table that is opened later.
+                with _translated():
+                    if self._readonly:
+                        self._open_tables(None)
+                    else:
+                        # One transaction creates all tables, so that a new store waits for the
+                        # disk once, not for each table.
+                        with self._environment.begin(write=True) as raw:
+                            self._open_tables(raw)
+            except BaseException:
+                self.park()
+                raise
+        return self._environment
+
+    def _open(self) -> "lmdb.Environment":
+        if self._parked not in (None, _identity(self.file)):
+            raise StoreError(
+                f"{self.file} was moved or replaced while it was in use",
+                "move it back, or restart the daemon: imgscore stop, then imgscore start",
+            )
+        try:
+            return lmdb.open(
+                os.fspath(self.folder),
+                map_size=max(self._map_size, _size(self.folder)),
+                max_dbs=128,
+                max_readers=1024,
+                readonly=self._readonly,
+                create=not self._readonly,
+                metasync=True,
+                sync=True,
+                writemap=False,
+                readahead=False,
+                mode=0o600,
+            )
+        except (lmdb.Error, OSError) as error:
+            raise _open_error(self.folder, error) from None
+
+    def park(self) -> None:
+        """Close the environment, until the next transaction opens it again in about 2 ms.
+
+        LMDB keeps the memory of its largest transaction until then. No transaction may be open in
+        this process. Deferred writes stay in memory; if the process is killed, the journal repeats
+        them.
+        """
+        if self._environment is not None:
+            self._map_size = max(self._map_size, int(self._environment.info()["map_size"]))
+            self._environment.close()
+            self._environment, self._parked = None, _identity(self.file)
+
     def _open_tables(self, raw: "lmdb.Transaction[bytes] | None") -> None:
         """Open all tables. Create those that do not exist if `raw` is a write transaction."""
         for name in TABLES:
             self.handles[name] = None
             with contextlib.suppress(lmdb.NotFoundError):
-                table = self.environment.open_db(name.encode(), txn=raw, create=raw is not None)
+                assert self._environment is not None
+                table = self._environment.open_db(name.encode(), txn=raw, create=raw is not None)
                 self.handles[name] = table
 
     @property
@@ -232,7 +269,7 @@ class Store:
         with suppress(StoreError):
             self.flush()
         self.deferred.clear()
-        self.environment.close()
+        self.park()
 
     def __enter__(self) -> "Store":
         return self
@@ -272,6 +309,15 @@ def _translated() -> Iterator[None]:
 
 def _seals(*, strict: bool) -> dict[str, Seal]:
     return {name: Seal(name, strict=strict) for name in checksums.TABLES}
+
+
+def _identity(file: Path) -> tuple[int, int] | None:
+    """Return the device and the inode of a file, or None if there is no file."""
+    try:
+        status = file.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _size(folder: Path) -> int:

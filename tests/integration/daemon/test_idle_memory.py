@@ -8,6 +8,7 @@ import pytest
 from imgscored import idle_memory
 from imgscored.idle_memory import IdleMemory
 
+from imgscore.errors import StoreError
 from imgscore.store.store import Store
 from imgscore.testing import Sandbox, eventually
 from tests.conftest import put
@@ -41,17 +42,64 @@ def test_release_pages_of_the_store_are_returned_and_can_be_read_again(tmp_path:
         fill(store)
         assert read_all(store) == 5_000_000
         assert resident_kb(tmp_path / "real/data.mdb") > 4000
-        with store.read() as txn:  # the pages of an open transaction may be returned, too
-            idle_memory.release(os.fsencode(store.file))
-            assert resident_kb(tmp_path / "real/data.mdb") < 500
-            assert len(txn.table("traits")) == 5000
+        idle_memory.release(store)
+        assert resident_kb(tmp_path / "real/data.mdb") < 500
         assert read_all(store) == 5_000_000
+
+
+def anonymous_kb() -> int:
+    found = re.search(
+        r"^Anonymous: +(\d+)", Path("/proc/self/smaps_rollup").read_text(), re.MULTILINE
+    )
+    assert found is not None
+    return int(found[1])
+
+
+def test_release_memory_of_a_large_transaction_is_returned(tmp_path: Path) -> None:
+    with Store(tmp_path / "store") as store:
+        idle_memory.release(store)
+        before = anonymous_kb()
+        store.commit(
+            lambda txn: txn.table("traits").put_many(
+                (number.to_bytes(4, "big"), bytes(3000)) for number in range(10_000)
+            )
+        )
+        assert anonymous_kb() > before + 30_000
+        idle_memory.release(store)
+        assert anonymous_kb() < before + 10_000
+        store.park()  # A second call has no effect.
+
+
+def test_park_store_that_was_replaced_is_not_used(tmp_path: Path) -> None:
+    with Store(tmp_path / "store") as store:
+        store.park()
+        (tmp_path / "store").rename(tmp_path / "away")
+        with pytest.raises(StoreError, match="moved or replaced"), store.read():
+            pass
+        (tmp_path / "away").rename(tmp_path / "store")
+        assert read_all(store) == 0
+
+
+def test_park_deferred_writes_are_read_and_made_later(tmp_path: Path) -> None:
+    with Store(tmp_path / "store") as store:
+        fill(store)
+        store.deferred.add(1, {"dates": {b"key": b""}}, b"")
+        store.park()
+        with store.read() as txn:
+            assert txn.table("dates").get(b"key") == b""
+        store.park()
+    with Store(tmp_path / "store") as store, store.read() as txn:
+        assert txn.table("dates").get(b"key") == b""
 
 
 def test_idle_memory_returns_memory_once_after_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    memory = IdleMemory(tmp_path / "data.mdb")
+    with Store(tmp_path / "store") as store:
+        check_states(IdleMemory(store), monkeypatch)
+
+
+def check_states(memory: IdleMemory, monkeypatch: pytest.MonkeyPatch) -> None:
     assert not memory.observe(1, idle=False)
     assert memory.wait() is None
     assert not memory.observe(1, idle=True)
