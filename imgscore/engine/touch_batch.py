@@ -1,7 +1,7 @@
 """The records of one batch of touches: the writes before the touches, and those after them.
 
-Before the touches, one commit writes the journal and the first originals. The other writes are
-deferred: imgscore/store/deferred.py.
+Before the touches, one commit writes the journal, with the date that each file had before. The
+other writes are deferred: imgscore/store/deferred.py.
 """
 
 from collections.abc import Sequence
@@ -9,11 +9,12 @@ from dataclasses import dataclass
 
 from imgscore.order.touch import Touched
 from imgscore.reconcile import identity
-from imgscore.store import journal, originals, replay, sightings
+from imgscore.store import journal, originals, replay, shifts, sightings
 from imgscore.store.checksums import DamagedRecordError
 from imgscore.store.deferred import Deferred, Values
 from imgscore.store.originals import TouchedRecord
 from imgscore.store.schema import Fingerprint, Touch, path_key
+from imgscore.store.shifts import Shifts
 from imgscore.store.transaction import Txn
 from imgscore.workers.messages import PlannedTouch
 
@@ -28,19 +29,19 @@ class DueTouch:
     is_damaged: bool = False
     """whether the record of the original date is damaged. The file must then not be touched."""
     record: TouchedRecord | None = None
-    """the record of the original date after the touch, if its write is deferred. None: it is on
-    disk before the touch, because the file had no record."""
+    """the record of the original date after the touch; None if the present one is damaged"""
     touched: Touched | None = None
     """the state of the file after the touch; None if it was not touched"""
 
 
 def record_batch(txn: Txn, batch: Sequence[DueTouch], touched_before: bytes) -> int:
-    """Write the journal and the original dates of the files, before they are touched.
+    """Write the journal, before the files are touched.
 
     `touched_before`: the states of the files of the batch before. Return the number of the last
     entry in the journal, or 0 if there are no entries.
     """
-    held = [due for due in batch if _hold_original(txn, due)]
+    known = shifts.load(txn)
+    held = [due for due in batch if _hold_original(txn, due, known)]
     if not held:
         return 0
     first, last = journal.append_many(txn, [due.entry for due in held])
@@ -48,8 +49,8 @@ def record_batch(txn: Txn, batch: Sequence[DueTouch], touched_before: bytes) -> 
     return last
 
 
-def _hold_original(txn: Txn, due: DueTouch) -> bool:
-    """Store the original date of a file, if the store does not contain it yet.
+def _hold_original(txn: Txn, due: DueTouch, known: Shifts) -> bool:
+    """Prepare the record of a file's original date for the touch.
 
     Return False if the record of the original date is damaged. The file must then not be touched.
     """
@@ -57,16 +58,13 @@ def _hold_original(txn: Txn, due: DueTouch) -> bool:
     path, digest, before_ns = entry.path, entry.digest, entry.before_ns
     due.path_key = path_key(path)
     try:
-        held = identity.follow(txn, digest, path, before_ns)
+        held = identity.follow(txn, digest, path, before_ns, known=known)
     except DamagedRecordError:
         due.is_damaged = True
         return False
     due.is_damaged, due.record = False, None
     touched = originals.touched(held, path, before_ns, entry.after_ns)
-    if held is None:
-        originals.put_first(txn, digest, touched)
-    else:
-        due.record = originals.touched_record(digest + due.path_key, held, touched)
+    due.record = originals.touched_record(digest + due.path_key, held, touched)
     return True
 
 

@@ -135,9 +135,24 @@ def find(
     present = originals.get(txn, digest, path)
     if _is_current(present, mtime_ns, moved_from):
         return Origin(present, present, digest, copied=False)
-    known = shifts.load(txn) if known is None else known
+    return _search(txn, digest, path, mtime_ns, moved_from, known)
+
+
+def _search(
+    txn: Txn,
+    digest: bytes,
+    path: bytes,
+    mtime_ns: int,
+    moved_from: bytes | None,
+    known: Shifts | None,
+) -> Origin | None:
+    """Return the result of `find` for a file without a current record of its own."""
     candidates = list(_same_bytes(txn, digest, path, moved_from))
-    if candidates and _has_copy_with_date(txn, digest, path, mtime_ns):
+    if not candidates:
+        # Before the first order, no file has a record.
+        return _edited(txn, digest, path, mtime_ns)
+    known = shifts.load(txn) if known is None else known
+    if _has_copy_with_date(txn, digest, path, mtime_ns):
         # A copy has this date, so no change of the time zone is assumed.
         known = known._replace(zones=False)
     chosen = choose(candidates, mtime_ns, known)
@@ -199,7 +214,7 @@ def follow(
     present = originals.get(txn, digest, path)
     if _is_current(present, mtime_ns, moved_from):
         return present
-    origin = find(txn, digest, path, mtime_ns, moved_from=moved_from, known=known)
+    origin = _search(txn, digest, path, mtime_ns, moved_from, known)
     if origin is not None and origin.original == present:
         return present
     if origin is None:
@@ -235,9 +250,10 @@ def _is_current(
 def _same_bytes(
     txn: Txn, digest: bytes, path: bytes, moved_from: bytes | None
 ) -> Iterator[Candidate]:
-    before = sightings.find(txn, path)
+    held = originals.of_digest(txn, digest)
+    before = sightings.find(txn, path) if held else None
     replaced = before is not None and before.digest != digest
-    for original in originals.of_digest(txn, digest):
+    for original in held:
         if original.path == moved_from and moved_from != path:
             place = Place.MOVED
         elif original.path == path:

@@ -5,9 +5,10 @@ of dates. Their keys are hashes. Written with the journal of each batch, every r
 page of its own, and LMDB writes whole pages. The engine therefore defers these writes, and writes
 many of them at once, sorted by key, so that neighbours share a page.
 
-The journal of a batch is on disk before its files are touched, and so is every first original. The
-journal therefore contains all that is needed to repeat the deferred writes. They are repeated when
-the store is opened after a crash (store/replay.py). The table `unsettled` contains one record for
+The journal of a batch is on disk before its files are touched. It contains the path, the digest,
+the old and the new date of each file, so also the original date of a file that is touched for the
+first time. This is all that is needed to repeat the deferred writes. They are repeated when the
+store is opened after a crash (store/replay.py). The table `unsettled` contains one record for
 each batch whose writes were deferred.
 
 All transactions of the same `Store` read deferred writes as if they were on disk. If a transaction
@@ -18,11 +19,12 @@ import heapq
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice, takewhile
 
+from imgscore.store.schema import DIGEST_SIZE
 from imgscore.store.table import Table
 
 TABLES = ("dates", "originals", "sightings")
-"""The tables whose writes can be deferred. A deferred write of `originals` or `sightings` replaces
-a record that exists. Only in `dates`, which has empty records, it adds or deletes a key."""
+"""The tables whose writes can be deferred. A deferred write of `sightings` replaces a record that
+exists. In `originals` it may add a record, and in `dates` it adds or deletes an empty one."""
 MAX_FILES = 16_384
 """The number of files whose writes are deferred at most, until a part of the writes is made. They
 use 1.2 kB of memory each."""
@@ -42,6 +44,8 @@ class Deferred:
 
     def __init__(self) -> None:
         self.values: dict[str, Values] = {name: {} for name in TABLES}
+        self._by_digest: dict[bytes, tuple[bytes, ...]] = {}
+        """the keys of `values["originals"]`, by the digest with which they begin"""
         self._pass: Iterator[tuple[str, bytes]] | None = None
         """the keys that the present pass of `flush_part` still has to write"""
         self._pass_ends_at = 0
@@ -72,6 +76,19 @@ class Deferred:
         self._last, self.touched = number, touched
         for name, values in writes.items():
             self.values[name].update(values)
+        for key in writes.get("originals", ()):
+            digest = key[:DIGEST_SIZE]
+            known = self._by_digest.get(digest, ())
+            if key not in known:
+                self._by_digest[digest] = (*known, key)
+
+    def keys_under(self, name: str, prefix: bytes) -> list[bytes]:
+        """Return the keys of the deferred writes of a table that begin with `prefix`."""
+        if name == "originals" and len(prefix) >= DIGEST_SIZE:
+            # All other keys are not compared: an order asks for the records of each digest.
+            found = self._by_digest.get(prefix[:DIGEST_SIZE], ())
+            return [key for key in found if key.startswith(prefix)]
+        return [key for key in list(self.values[name]) if key.startswith(prefix)]
 
     def write_all(self, table_of: TableOf) -> None:
         """Make all deferred writes in a transaction. Call `clear` after its commit."""
@@ -83,6 +100,7 @@ class Deferred:
         """Forget all deferred writes, because they were made."""
         for values in self.values.values():
             values.clear()
+        self._by_digest.clear()
         self._pass, self._last, self.touched = None, 0, b""
 
     def flush_part(self, commit: Callable[[Callable[[TableOf], None]], None]) -> None:
@@ -119,12 +137,22 @@ class Deferred:
         for name, entries in chosen.items():
             values = self.values[name]
             for key, value in entries:
-                if values.get(key, b"") is value or values.get(key, b"") == value:
-                    values.pop(key, None)
+                if key in values and values[key] == value:
+                    del values[key]
+                    if name == "originals":
+                        self._forget(key)
         if is_last:
             self._pass = None
             if self._last == self._pass_ends_at:
                 self.clear()
+
+    def _forget(self, key: bytes) -> None:
+        digest = key[:DIGEST_SIZE]
+        others = tuple(other for other in self._by_digest[digest] if other != key)
+        if others:
+            self._by_digest[digest] = others
+        else:
+            del self._by_digest[digest]
 
 
 def _write(table: Table, entries: Iterable[tuple[bytes, bytes | None]]) -> None:
@@ -138,13 +166,13 @@ def _write(table: Table, entries: Iterable[tuple[bytes, bytes | None]]) -> None:
 
 
 def overlay(
-    entries: Iterable[tuple[bytes, bytes]], values: Values, wanted: Callable[[bytes], bool]
+    entries: Iterable[tuple[bytes, bytes]], values: Values, keys: Iterable[bytes]
 ) -> Iterator[tuple[bytes, bytes]]:
-    """Yield the sorted entries of a table, with the deferred writes to keys that are wanted.
+    """Yield the sorted entries of a table, with the deferred writes to `keys`.
 
-    `values`: the deferred writes of the table.
+    `values`: the deferred writes of the table. `keys`: those that are in the range of `entries`.
     """
-    pending = list(values.items())
-    added = sorted((key, value) for key, value in pending if value is not None and wanted(key))
+    pending = [(key, values.get(key)) for key in keys]
+    added = sorted((key, value) for key, value in pending if value is not None)
     kept = (entry for entry in entries if entry[0] not in values)
-    return heapq.merge(kept, added)
+    return heapq.merge(kept, added) if added else kept

@@ -12,10 +12,14 @@ class DeferrableTable(Table):
     Only the methods that the modules of these tables call are supported.
     """
 
-    def __init__(self, own: Table, values: deferred.Values, flush: Callable[[], None]) -> None:
+    def __init__(
+        self, own: Table, name: str, writes: deferred.Deferred, flush: Callable[[], None]
+    ) -> None:
         """`own`: the table as it is on disk. `flush`: makes all deferred writes."""
         self.own = own
-        self._values = values
+        self._name = name
+        self._writes = writes
+        self._values = writes.values[name]
         self._flush = flush
         self._is_flushed = False
 
@@ -49,24 +53,29 @@ class DeferrableTable(Table):
         return get_value
 
     def scan(self, prefix: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
-        return self._scan(self.own.scan(prefix), lambda key: key.startswith(prefix))
+        return self._scan(
+            self.own.scan(prefix), lambda: self._writes.keys_under(self._name, prefix)
+        )
 
     def scan_from(self, first: bytes) -> Iterator[tuple[bytes, bytes]]:
-        return self._scan(self.own.scan_from(first), lambda key: key >= first)
+        return self._scan(self.own.scan_from(first), lambda: self._keys_from(first))
 
     def scan_undamaged(
         self, prefix: bytes = b"", after: bytes = b""
     ) -> Iterator[tuple[bytes, bytes]]:
         return self._scan(
             self.own.scan_undamaged(prefix, after),
-            lambda key: key.startswith(prefix) and key > after,
+            lambda: (key for key in self._writes.keys_under(self._name, prefix) if key > after),
         )
 
+    def _keys_from(self, first: bytes) -> list[bytes]:
+        return [key for key in list(self._values) if key >= first]
+
     def _scan(
-        self, entries: Iterator[tuple[bytes, bytes]], wanted: Callable[[bytes], bool]
+        self, entries: Iterator[tuple[bytes, bytes]], keys: Callable[[], Iterable[bytes]]
     ) -> Iterator[tuple[bytes, bytes]]:
         pending = self._pending
-        return deferred.overlay(entries, pending, wanted) if pending else entries
+        return deferred.overlay(entries, pending, keys()) if pending else entries
 
     def first_from(self, key: bytes) -> tuple[bytes, bytes] | None:
         return next(self.scan_from(key), None) if self._pending else self.own.first_from(key)

@@ -79,14 +79,6 @@ def replace(txn: Txn, digest: bytes, present: Original | None, original: Origina
         dates.put(_date_key(date) + key, b"")
 
 
-def put_first(txn: Txn, digest: bytes, original: Original) -> None:
-    """Write the first record of a file, which has no record under this digest and path."""
-    key = digest + path_key(original.path)
-    txn.own_table("originals").put(key, pack(original))
-    for date in _current_dates(original):
-        txn.own_table("dates").put(_date_key(date) + key, b"")
-
-
 class TouchedRecord(NamedTuple):
     """The records of one file after a touch, as they must be written.
 
@@ -99,9 +91,13 @@ class TouchedRecord(NamedTuple):
     dates: dict[bytes, bytes | None]
 
 
-def touched_record(key: bytes, present: Original, original: Original) -> TouchedRecord:
-    """Return the writes that put `original` in place of `present`, without making them."""
-    known, current = _current_dates(present), _current_dates(original)
+def touched_record(key: bytes, present: Original | None, original: Original) -> TouchedRecord:
+    """Return the writes that put `original` in place of `present`, without making them.
+
+    `present`: None if the file has no record under this digest and path.
+    """
+    known = set() if present is None else _current_dates(present)
+    current = _current_dates(original)
     dates: dict[bytes, bytes | None] = {_date_key(date) + key: None for date in known - current}
     for date in current - known:
         dates[_date_key(date) + key] = b""

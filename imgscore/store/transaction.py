@@ -117,7 +117,7 @@ class Txn:
         if table is None:
             table = self._make_table(name)
             if not self.has_flushed and self._deferred.values.get(name):
-                table = DeferrableTable(table, self._deferred.values[name], self._flush)
+                table = DeferrableTable(table, name, self._deferred, self._flush)
             self._tables[name] = table
         return table
 

@@ -116,6 +116,29 @@ def test_store_opened_after_a_crash_repeats_deferred_writes(
 
 
 @pytest.mark.usefixtures("full_batches")
+@pytest.mark.parametrize("parts", [0, 1, 2])
+def test_store_opened_after_a_crash_in_the_first_order_has_the_originals(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, parts: int
+) -> None:
+    monkeypatch.setattr(deferred, "FLUSH_WRITES", 5)
+    store = Store(tmp_path / "store")
+    paths = seen_files(store, tmp_path / "inbox", 6)
+    dates = order(store, NOW - 50_000)
+    on_disk = [row[:3] for row in stored(store)]
+    for _ in range(parts):
+        store.flush_part()
+        assert [row[:3] for row in stored(store)] == on_disk
+    assert not store.deferred.is_empty
+    store.environment.close()  # as after a crash, nothing else is written
+    with Store(tmp_path / "store") as store:
+        assert [row[:3] for row in stored(store)] == on_disk
+        assert on_disk == [
+            (path, (NOW - 1000 * number) * SECOND + 7, date)
+            for number, (path, date) in enumerate(zip(paths, dates, strict=True))
+        ]
+
+
+@pytest.mark.usefixtures("full_batches")
 def test_commit_that_writes_a_sighting_first_makes_the_deferred_writes(tmp_path: Path) -> None:
     with Store(tmp_path / "store") as store:
         paths = seen_files(store, tmp_path / "inbox", 4)
@@ -137,29 +160,40 @@ def test_commit_that_writes_a_sighting_first_makes_the_deferred_writes(tmp_path:
 KEYS = st.binary(min_size=1, max_size=2)
 
 
-@settings(max_examples=60, deadline=None)
+def long_key(key: bytes) -> bytes:
+    """A key that begins with one of two digests."""
+    return bytes([key[0] % 2]) * DIGEST_SIZE + key
+
+
+@pytest.mark.parametrize("name", ["dates", "originals"])
+@settings(max_examples=40, deadline=None)
 @example([("put", b"\1", b"\0"), ("defer", b"\0", b"\1")])
 @given(st.lists(st.tuples(st.sampled_from(["defer", "put", "part"]), KEYS, KEYS), max_size=20))
 def test_deferrable_table_reads_like_a_table_without_deferred_writes(
-    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, bytes, bytes]]
+    tmp_path_factory: pytest.TempPathFactory, name: str, steps: list[tuple[str, bytes, bytes]]
 ) -> None:
+    if name == "originals":  # Its keys begin with a digest.
+        steps = [(step, long_key(key), long_key(value)) for step, key, value in steps]
     model: dict[bytes, bytes] = {}
     with Store(tmp_path_factory.mktemp("store")) as store:
         for number, (step, key, value) in enumerate(steps, 1):
             if step == "part":
                 store.flush_part()
             elif step == "put":
-                store.commit(lambda txn, key=key, value=value: txn.table("dates").put(key, value))
+                store.commit(lambda txn, key=key, value=value: txn.table(name).put(key, value))
                 model[key] = value
             else:
                 gone = model.pop(value, None) is not None and value != key
                 values: deferred.Values = {value: None} if gone else {}
-                store.deferred.add(number, {"dates": values | {key: b"d"}}, b"")
+                store.deferred.add(number, {name: values | {key: b"d"}}, b"")
                 model[key] = b"d"
             with store.read() as txn:
-                table = txn.table("dates")
+                table = txn.table(name)
                 assert list(table.scan()) == sorted(model.items())
                 assert list(table.keys()) == sorted(model)
+                for prefix in (key, key[:DIGEST_SIZE], key[:1]):
+                    under = [item for item in sorted(model.items()) if item[0].startswith(prefix)]
+                    assert list(table.scan(prefix)) == under
                 assert table.get(key) == model.get(key)
                 assert table.getter()(value, b"no") == model.get(value, b"no")
                 first = next((item for item in sorted(model.items()) if item[0] >= value), None)
