@@ -63,6 +63,8 @@ compared with all others."""
 SKETCH_DIRECTIONS = 96
 """The number of main directions along which images are compared first. The main directions are the
 last columns of the feature vectors."""
+FAR = 1e3
+"""The squared distance of a row of zeros from all rows. Other distances are at most 4."""
 ROW_BLOCK = 256
 """The number of rows that are compared with all other rows at once."""
 
@@ -230,22 +232,26 @@ def _near_pairs(sketch: Floats, reach: Floats, smallest: float, largest: float) 
     """
     # The distance along some directions (the sketch) is at most the distance along all directions.
     # The sketches of similar images are therefore also near to each other.
-    sketch = np.ascontiguousarray(sketch)
+    # |x - y|² = -2 x·y + |x|² + |y|² is a product of rows that are longer by two columns.
     squared_length = np.einsum("ij,ij->i", sketch, sketch)
-    known = squared_length > 0
+    length = np.where(squared_length > 0, squared_length, FAR)[:, None]
+    one = np.ones_like(length)
+    left_rows = np.ascontiguousarray(np.hstack([-2 * sketch, length, one]), np.float32)
+    right_rows = np.ascontiguousarray(np.hstack([sketch, one, length]), np.float32)
     found = [np.empty((0, 2), np.int64)]
     for start in range(0, len(sketch), ROW_BLOCK):
         block = slice(start, start + ROW_BLOCK)
-        distance = sketch[block] @ sketch[start:].T
-        distance *= -2
-        distance += squared_length[block, None]
-        distance += squared_length[start:]
-        limit = reach[block, None] * reach[start:]
-        np.clip(limit, smallest, largest, out=limit)
-        near = distance <= limit + 1e-4
-        near &= known[block, None] & known[start:]
-        near &= np.arange(near.shape[1]) > np.arange(near.shape[0])[:, None]
-        left, right = np.nonzero(near)
+        distance = left_rows[block] @ right_rows[start:].T
+        if smallest < largest:
+            limit = reach[block, None] * reach[start:]
+            np.clip(limit, smallest, largest, out=limit)
+            distance -= limit
+            near = distance <= 1e-4
+        else:
+            near = distance <= largest + 1e-4
+        height, width = near.shape
+        near[:, :height] &= np.tri(height, k=-1, dtype=bool).T
+        left, right = np.divmod(np.flatnonzero(near), width)
         first = np.searchsorted(left, left)  # the position of the first pair of each row
         few = np.arange(len(left)) - first < MAX_PAIRS
         found.append(np.stack([left[few], right[few]], axis=1) + start)
