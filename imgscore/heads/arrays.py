@@ -5,8 +5,12 @@ This module imports no other module of imgscore.
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 from numpy.typing import NDArray
+
+Real = TypeVar("Real", np.float32, np.float64)
 
 Half = NDArray[np.float16]
 Floats = NDArray[np.float32]
@@ -47,7 +51,7 @@ def unit(rows: Floats, squared_length: float = 1.0) -> Floats:
     return rows
 
 
-def inverse_of_lower(matrix: NDArray[np.floating]) -> NDArray[np.float64]:
+def inverse_of_lower(matrix: NDArray[Real]) -> NDArray[Real]:
     """Return the inverse of a lower triangular matrix [n, n].
 
     The function splits the matrix into halves and calls itself for each half. Most of the inverse
@@ -55,8 +59,8 @@ def inverse_of_lower(matrix: NDArray[np.floating]) -> NDArray[np.float64]:
     """
     half = len(matrix) // 2
     if half < INVERTED_DIRECTLY // 2:
-        return np.asarray(np.linalg.inv(matrix), np.float64)
-    inverse = np.zeros(matrix.shape)
+        return np.asarray(np.linalg.inv(matrix), matrix.dtype)
+    inverse = np.zeros_like(matrix)
     inverse[:half, :half] = inverse_of_lower(matrix[:half, :half])
     inverse[half:, half:] = inverse_of_lower(matrix[half:, half:])
     inverse[half:, :half] = -inverse[half:, half:] @ matrix[half:, :half] @ inverse[:half, :half]

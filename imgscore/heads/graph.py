@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgscore.heads.arrays import Floats, Ints
+from imgscore.heads.elimination import eliminate
 
 # These settings were chosen by held-out error (bench/LEARNING.md, "Which neighbours").
 NEIGHBOURS = 10
@@ -38,7 +39,7 @@ this node."""
 ITERATIONS = 60
 """The number of steps of Chebyshev's iteration. A value of 80 gives no better results."""
 DENSE_RATIO = 0.1
-"""The share of the kernel's columns above which `_by_elimination` is faster than `_by_iteration`.
+"""The share of the kernel's columns above which `eliminate` is faster than `_by_iteration`.
 Only the requested columns of the kernel are computed."""
 ROW_BLOCK = 512
 """The number of rows of the cosine matrix that are computed at once."""
@@ -135,7 +136,7 @@ class Graph(NamedTuple):
         neighbour, weight, density = neighbours(nodes)
         links = _joined(neighbour, weight)
         few = DENSE_RATIO * len(nodes) < PROBES
-        variance = _by_elimination(links, 1)[1] if few else _estimate_variance(links)
+        variance = eliminate(links.dense(), 1).diagonal if few else _estimate_variance(links)
         return cls(neighbour.astype(np.int32), weight, density, variance)
 
 
@@ -161,7 +162,8 @@ def graph_kernel(nodes: Floats, columns: int) -> Floats:
     """
     links, numbers = _links(nodes), np.arange(columns)
     if columns + PROBES > DENSE_RATIO * len(nodes):
-        return _scaled(*_by_elimination(links, columns), numbers)
+        found = eliminate(links.dense(), columns)
+        return _scaled(found.columns, found.diagonal, numbers)
     return _scaled(_by_iteration(links, numbers), _estimate_variance(links), numbers)
 
 
@@ -197,12 +199,12 @@ def kernel_columns(
         return _scaled(kernel, variance, columns), _mean(mean, share, variance)
     chosen, place = np.unique(columns, return_inverse=True)
     order = np.concatenate([chosen, np.setdiff1d(np.arange(len(variance)), chosen)])
-    kernel, variance = _by_elimination(links, len(chosen), order)
-    kernel = _scaled(kernel, variance, np.arange(len(chosen)))
+    found = eliminate(links.dense()[np.ix_(order, order)], len(chosen))
+    kernel = _scaled(found.columns, found.diagonal, np.arange(len(chosen)))
     own = np.argsort(order)
-    variance = variance[own]
+    variance = found.diagonal[own]
     share = _shares(variance)
-    mean = np.linalg.solve(links.dense(), share)
+    mean = found.solve(share[order])[own]
     return np.asarray(kernel[own][:, place]), _mean(mean, share, variance)
 
 
@@ -234,25 +236,6 @@ def _scaled(kernel: Floats, variance: Floats, columns: Ints) -> Floats:
     # therefore replaced by 1.
     deviation = np.sqrt(np.maximum(variance, 1))
     return np.asarray(kernel / deviation[:, None] / deviation[columns])
-
-
-def _by_elimination(
-    links: _Links, columns: int, order: Ints | None = None
-) -> tuple[Floats, Floats]:
-    """Return the first `columns` columns and the diagonal of (1 - DAMPING · S)⁻¹.
-
-    `order`: the order of the rows and columns of the result. The method is block-wise inversion.
-    """
-    matrix = links.dense()
-    if order is not None:
-        matrix = matrix[np.ix_(order, order)]
-    off_diagonal = matrix[:columns, columns:]
-    lower_inverse = np.linalg.inv(matrix[columns:, columns:])
-    product = lower_inverse @ off_diagonal.T
-    upper = np.linalg.inv(matrix[:columns, :columns] - off_diagonal @ product)
-    lower = -product @ upper
-    lower_diagonal = np.diag(lower_inverse) - np.einsum("ij,ij->i", lower, product)
-    return np.concatenate([upper, lower]), np.concatenate([np.diag(upper), lower_diagonal])
 
 
 def _by_iteration(links: _Links, columns: Ints) -> Floats:
