@@ -114,3 +114,22 @@ def test_apply_killed_at_every_step_loses_no_original(
         if not killed:
             break
     assert fatal >= 12
+
+
+def test_first_order_killed_at_every_step_loses_no_original(
+    worlds: Callable[[str], World],
+) -> None:
+    for fatal in count():
+        world = worlds(f"first-{fatal}")
+        for name, score in SCORES.items():
+            world.put(f"{name}.jpg", score)
+        killed = killed_at(world, fatal, world.settle, batch=2)
+        with world.engine() as engine:
+            world.settle(engine)
+            assert world.order() == FIRST, fatal
+            rows = ask(engine, "restore-times")
+            assert not any(row["error"] for row in rows), fatal
+            assert world.dates() == world.originals, fatal
+        if not killed:
+            break
+    assert fatal >= 12
