@@ -70,9 +70,6 @@ another one."""
 FRAMED_COSINE = 0.55
 """The smallest cosine at which the content of a framed image is compared with another image. A
 screenshot and the picture in it have cosines from 0.52, and half of them more than 0.7."""
-MAX_PARTS = 8
-"""The largest number of the nearest images of each image whose parts are compared. This takes most
-of the time: about 0.3 ms for each pair."""
 FINE_BATCH = 1024
 """The number of pairs whose fine grids are in memory at once. With their sums, they use 45 MB."""
 BURSTS = ((-1.0, 0.85), (0.6, 0.75))
@@ -151,7 +148,7 @@ def find_links(images: Images, pairs: Ints) -> Links:
     number = tones(images.grids)
     rich = np.asarray(number >= MIN_TONES)
     kinds, gain = np.zeros(len(pairs), np.int64), np.zeros(len(pairs), np.float32)
-    kinds[(flipped >= EQUAL_GRIDS) & (cosine >= MIRROR_COSINE) & rich[left]] = MIRRORED
+    kinds[(flipped >= EQUAL_GRIDS) & (cosine >= MIRROR_COSINE) & rich[pairs].all(axis=1)] = MIRRORED
     kinds[(plain >= EQUAL_GRIDS) & (cosine >= MIN_COSINE)] = NEAR
     _drop_other_details(images, pairs, kinds)
     kinds[(plain >= MIN_CORRELATION) & (cosine >= EQUAL_COSINE)] = NEAR
@@ -173,10 +170,9 @@ def _find_parts(
     """
     framed = is_framed(images.grids)
     floor = np.where(framed[pairs].any(axis=1), FRAMED_COSINE, VERIFIED_COSINE)
-    open_pairs = np.flatnonzero((kinds == 0) & (cosine >= floor))
-    if not len(open_pairs):
+    near = np.flatnonzero((kinds == 0) & (cosine >= floor))
+    if not len(near):
         return
-    near = open_pairs[_nearest(pairs[open_pairs], cosine[open_pairs])]
     # One search for all pairs is much faster than one for each batch: see `best_alignments`.
     fits = [
         best_alignments(images.grids, images.aspects, pairs[near, side], pairs[near, 1 - side])
@@ -309,15 +305,6 @@ def tones(grids: Floats) -> Floats:
         share = share / grids.shape[1]
         entropy[start : start + 4096] = -(share * np.log2(np.maximum(share, 1e-9))).sum(axis=1)
     return entropy
-
-
-def _nearest(pairs: Ints, cosine: Floats) -> Ints:
-    """Return the pairs that are among the MAX_PARTS nearest of one of their two images."""
-    both = np.concatenate([pairs[:, 0], pairs[:, 1]])
-    order = np.lexsort((-np.concatenate([cosine, cosine]), both))
-    first = np.searchsorted(both[order], both[order])
-    few = order[np.arange(len(order)) - first < MAX_PARTS]
-    return np.unique(few % len(pairs))
 
 
 def _apply_shots(

@@ -7,18 +7,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from imgscore.errors import ImgscoreError
-from imgscore.groups.find import find_links
 from imgscore.groups.nearest import MAX_NEAREST, MIN_COSINE, SKETCH_NUMBERS
 from imgscore.groups.shots import BURST_SECONDS, shot_of
 from imgscore.groups.split import split
 from imgscore.store import similarity, traits
 from imgscore.store.similarity import Link
-from imgscore.workers.group_graph import Graph, grouped
+from imgscore.workers.group_graph import Graph, grouped, unlinked_pairs
 from imgscore.workers.group_messages import GroupsFound
 from imgscore.workers.grouping import (
     MAX_FRAMES,
     entries_of,
-    links_of,
+    linked,
     load,
     unpack_frame,
 )
@@ -73,19 +72,48 @@ def _compared(txn: Txn, spec: Spec, frame: Frame, digests: list[bytes]) -> Group
         for other in found
         if other != digest and other in row_of
     }
-    cosine = sketches @ sketches.T
     # The new images are the first rows of the library.
-    alike = np.argwhere(np.triu(cosine >= MIN_COSINE, 1)).tolist()
-    pairs.update((first, second) for first, second in alike)
+    pairs.update(tuple(sorted(pair)) for pair in _alike(sketches))
     listed = np.array(sorted({(min(pair), max(pair)) for pair in pairs}), np.int64).reshape(-1, 2)
-    links = links_of(library.digests, find_links(library.images, listed))
+    links = linked(library, listed)
     graph = _connected(txn, new.digests, links)
+    for link in _completed(txn, spec, graph):
+        graph.add(link)
+        links.append(link)
     found_shots = {digest: shot_of(traits.get(txn, digest)) for digest in graph.strengths}
     groups = grouped(graph, split(graph.strengths), found_shots)
     regrouped = sorted({*new.digests, *graph.strengths})
     return GroupsFound(
         last=True, done=digests, entries=entries, links=links, regrouped=regrouped, groups=groups
     )
+
+
+def _alike(sketches: Floats) -> list[tuple[int, int]]:
+    """Return the pairs of each new image with the nearest other ones, at most MAX_NEAREST."""
+    cosine = sketches @ sketches.T
+    np.fill_diagonal(cosine, -1)
+    order = np.argsort(-cosine, axis=1, kind="stable")[:, :MAX_NEAREST]
+    return [
+        (row, other)
+        for row, others in enumerate(order.tolist())
+        for other in others
+        if cosine[row, other] >= MIN_COSINE
+    ]
+
+
+def _completed(txn: Txn, spec: Spec, graph: Graph) -> list[Link]:
+    """Compare the images that are linked only through others, and return the new links."""
+    missing = unlinked_pairs(graph)
+    if not missing:
+        return []
+    library = load(txn, spec, sorted({digest for pair in missing for digest in pair}))
+    row_of = {digest: row for row, digest in enumerate(library.digests)}
+    pairs = [
+        (row_of[first], row_of[second])
+        for first, second in missing
+        if first in row_of and second in row_of
+    ]
+    return linked(library, np.array(pairs, np.int64).reshape(-1, 2))
 
 
 def _nearest(txn: Txn, cells: NDArray[np.int64], sketch: Floats, digest: bytes) -> list[bytes]:

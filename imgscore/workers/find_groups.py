@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from imgscore.groups.find import find_links, unit_rows
+from imgscore.groups.find import unit_rows
 from imgscore.groups.nearest import SKETCH_NUMBERS, Frame, make_frame, nearest_pairs
 from imgscore.groups.shots import BURST_SECONDS
 from imgscore.groups.split import components, split
 from imgscore.store import similarity, traits, vectors
 from imgscore.store.schema import DIGEST_SIZE
 from imgscore.store.similarity import IndexState, Link
-from imgscore.workers.group_graph import Graph, grouped
+from imgscore.workers.group_graph import Graph, grouped, unlinked_pairs
 from imgscore.workers.group_messages import FoundGroup, GroupsFound
 from imgscore.workers.grouping import (
     MAX_FRAMES,
@@ -25,7 +25,7 @@ from imgscore.workers.grouping import (
     entries_of,
     fine_grids,
     images_of,
-    links_of,
+    linked,
     matrix,
     pack_frame,
     width_of,
@@ -62,18 +62,30 @@ def _of_all(txn: Txn, context: Context) -> Iterator[GroupsFound]:
     pairs = np.concatenate([nearest_pairs(sketches, cells), _burst_pairs(library.images)])
     pairs = np.unique(pairs, axis=0)
     found: list[Link] = []
-    start = 0
-    while start < len(pairs):
-        # The pairs of one image are compared together, so a batch ends after the pairs of a row.
-        last = pairs[min(start + PAIR_BATCH, len(pairs)) - 1, 0]
-        stop = int(np.searchsorted(pairs[:, 0], last, side="right"))
-        found += links_of(library.digests, find_links(library.images, pairs[start:stop]))
-        context.on_progress(stop, len(pairs))
-        start = stop
+    for start in range(0, len(pairs), PAIR_BATCH):
+        found += linked(library, pairs[start : start + PAIR_BATCH])
+        context.on_progress(min(start + PAIR_BATCH, len(pairs)), len(pairs))
+    graph = Graph(found)
+    for added in _completed(library, graph):
+        graph.add(added)
+        found.append(added)
     for batch in batches(found):
         yield GroupsFound(last=False, links=batch)
-    yield from _groups_of_all(library, Graph(found))
+    yield from _groups_of_all(library, graph)
     yield GroupsFound(last=True, state=IndexState(spec.image_embedder, count))
+
+
+def _completed(library: Library, graph: Graph) -> list[Link]:
+    """Compare the images that are linked only through others, and return the new links."""
+    missing = unlinked_pairs(graph)
+    wanted = {digest for pair in missing for digest in pair}
+    row_of = {digest: row for row, digest in enumerate(library.digests) if digest in wanted}
+    rows = [(row_of[first], row_of[second]) for first, second in missing]
+    pairs = np.array(rows, np.int64).reshape(-1, 2)
+    found: list[Link] = []
+    for start in range(0, len(pairs), PAIR_BATCH):
+        found += linked(library, pairs[start : start + PAIR_BATCH])
+    return found
 
 
 def _new_frame(txn: Txn, spec: Spec, count: int) -> Frame:
@@ -101,7 +113,7 @@ def _load_all(txn: Txn, spec: Spec, frame: Frame) -> tuple[Library, Floats]:
                 digests.append(digest)
         units = unit_rows(block[kept], width_of(spec))
         rows.append(units.astype(np.float16))
-        sketches.append(frame.sketches(units))
+        sketches.append(frame.sketches(rows[-1].astype(np.float32)))
     images = images_of(np.concatenate(rows), known, fine_grids(txn, digests))
     return Library(digests, images), np.concatenate(sketches)
 

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import combinations
 
 from imgscore.groups.find import BURST, MIRRORED, PART
 from imgscore.groups.shots import NO_SHOT, Shot, burst_of
+from imgscore.groups.split import components
 from imgscore.store.groups import Whole
 from imgscore.store.similarity import Link
 from imgscore.workers.group_messages import FoundGroup
+
+MAX_COMPLETE = 24
+"""The largest number of linked images of which all pairs are compared: 276 pairs."""
 
 
 class Graph:
@@ -41,6 +46,21 @@ class Graph:
             for part, gain in self.wholes[whole].items()
             if part in members
         )
+
+
+def unlinked_pairs(graph: Graph) -> list[tuple[bytes, bytes]]:
+    """Return the pairs of images that are linked only through others, the smaller digest first.
+
+    If they are compared too, the groups depend only on the images, and not on the sequence in which
+    images were compared. Large sets of linked images are left out.
+    """
+    return [
+        (first, second)
+        for part in components(graph.strengths)
+        if len(part) <= MAX_COMPLETE
+        for first, second in combinations(sorted(part), 2)
+        if second not in part[first]
+    ]
 
 
 def grouped(graph: Graph, groups: list[list[bytes]], shots: dict[bytes, Shot]) -> list[FoundGroup]:

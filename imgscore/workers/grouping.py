@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from imgscore.groups.find import Images, Links, unit_rows
+from imgscore.groups.find import Images, Links, find_links, unit_rows
 from imgscore.groups.nearest import SKETCH_NUMBERS, Frame
 from imgscore.groups.shots import Shot, shot_of
 from imgscore.images.pixels import unpacked_fine_grid
@@ -55,7 +55,8 @@ def load(txn: Txn, spec: Spec, digests: list[bytes]) -> Library:
             names.append(digest)
             values.append(vector)
             known.append(found)
-    rows = unit_rows(matrix(values, spec), width_of(spec))
+    # A comparison of all images keeps float16, and equal cosines make equal groups.
+    rows = unit_rows(matrix(values, spec), width_of(spec)).astype(np.float16)
     return Library(names, images_of(rows, known, fine_grids(txn, names)))
 
 
@@ -95,6 +96,19 @@ def images_of(
             grids[row] = np.frombuffer(found.grid, np.uint8)
     aspects = np.array([max(found.width, 1) / max(found.height, 1) for found in known], np.float64)
     return Images(rows, grids, aspects, [shot_of(found) for found in known], fine)
+
+
+def linked(library: Library, pairs: Ints) -> list[Link]:
+    """Return the links of those pairs of rows that belong together.
+
+    The image with the smaller digest is the first one of a pair, so that the result does not depend
+    on the order of the rows.
+    """
+    ranks = np.empty(len(library.digests), np.int64)
+    ranks[sorted(range(len(ranks)), key=library.digests.__getitem__)] = np.arange(len(ranks))
+    swapped = ranks[pairs[:, 0]] > ranks[pairs[:, 1]]
+    ordered = np.where(swapped[:, None], pairs[:, ::-1], pairs)
+    return links_of(library.digests, find_links(library.images, ordered))
 
 
 def links_of(digests: list[bytes], found: Links) -> list[Link]:
