@@ -149,7 +149,10 @@ $("theme").onclick = () => {
   } catch { /* as above */ }
 };
 
-const help = () => $dialog("help").showModal();
+function help() {
+  $dialog("help").showModal(); // the focus is on the button, and scrolls the list to its end
+  $dialog("help").scrollTop = 0;
+}
 $("help-button").onclick = help;
 if (page.review) {
   KEYS.splice(3, 0, ["k, t", "give the label keep or trash"], ["1 … 5", "give stars"],

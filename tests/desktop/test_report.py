@@ -212,6 +212,7 @@ def _keys(page: "Page", every: list[str], library: Path) -> None:
     page.locator("#list").focus()
     page.keyboard.press("?")
     assert page.is_visible("#help")
+    assert page.evaluate("document.getElementById('help').scrollTop") == 0
     page.keyboard.press("Escape")
 
 
