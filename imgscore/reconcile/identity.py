@@ -159,10 +159,11 @@ def _search(
     if chosen is not None and _is_shifted(txn, digest, moved_from or path, mtime_ns, known):
         # Other records can have this date by chance.
         own = [file for file in candidates if file.place >= Place.OWN and not file.aside]
-        chosen = choose(own, mtime_ns, known)
-        if chosen is None:
+        present = choose(own, mtime_ns, known)
+        if present is None and chosen.place < Place.OWN:
             yours = Original(path, mtime_ns, mtime_ns, mtime_ns)
             return Origin(yours, yours, digest, copied=True)
+        chosen = present or chosen
     if chosen is None:
         return _edited(txn, digest, path, mtime_ns)
     source = chosen.original

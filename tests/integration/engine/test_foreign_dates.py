@@ -170,6 +170,25 @@ def test_shift_of_an_untouched_file_to_a_date_of_its_copy_makes_no_original(inbo
     assert date(inbox.inbox / "c.jpg") == inbox.originals["c.jpg"]
 
 
+def test_backup_from_before_a_shift_brings_the_original_back(inbox: World) -> None:
+    """All files of a backup differ from the present ones by the shift, like after a shift back."""
+    path = inbox.inbox / "keep" / "c.jpg"
+    (inbox.inbox / "c.jpg").rename(path)
+    inbox.settled()  # imgscore restores the original
+    digest = hashlib.sha256(path.read_bytes()).digest()
+    yours = inbox.originals["c.jpg"] - 7
+    set_date(path, yours)
+    inbox.settled()
+    with inbox.engine() as engine, engine.ctx.store.write() as txn:
+        earlier = Original(os.fsencode(path), LONG_AGO + 7, LONG_AGO + 7, yours - HOUR)
+        originals.set_aside(txn, digest, earlier)
+    for file in [*inbox.files(), path]:
+        move_date(file, -HOUR)
+    inbox.settled()
+    restore(inbox)
+    assert date(path) == LONG_AGO + 7
+
+
 def test_edited_and_moved_file_is_the_one_that_disappeared_last(inbox: World) -> None:
     """A backup brings back a date that imgscore has since given to a file that is gone now."""
     path, other = inbox.inbox / "c.jpg", inbox.inbox / "e.jpg"
