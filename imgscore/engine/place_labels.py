@@ -243,6 +243,7 @@ class PlaceLabels:
         """
         folder = self.watches.folder(path) or b""
         names = {path[len(folder) :], b"/" + os.path.basename(path)}
+        found: list[Sighting] = []
         for name, (other, _) in product(names, place.watch.folders()):
             former = sightings.find(self.txn, other + name)
             if former is None or former.path == path or former.digest == digest:
@@ -250,8 +251,9 @@ class PlaceLabels:
             same = _same_file(former.seen, seen) or former.seen.mtime_ns == seen.mtime_ns
             recent = not former.gone_ns or self.now_ns - former.gone_ns <= SAVE_WINDOW_NS
             if same and recent and not os.path.lexists(former.path):
-                return former
-        return None
+                found.append(former)
+        # The file was last seen at the path that it left last.
+        return max(found, key=lambda one: (not one.gone_ns, one.gone_ns), default=None)
 
     def _is_rewritten(self, before: Sighting, new: _Appeared) -> bool:
         """Return whether a program saved new bytes at the path of an older file.

@@ -162,7 +162,7 @@ class Model:
         there = place_of(target)
         if place_of(source) is not None:
             self.records[source].gone = self.records[source].recent = True
-        former_path = next(
+        former_path = max(
             (
                 path
                 for folder in WATCH_FOLDERS.get(target.partition("/")[0], ())
@@ -173,7 +173,8 @@ class Model:
                 and self.records[path].recent
                 and path != target
             ),
-            None,
+            key=lambda path: path == source,
+            default=None,
         )
         here = None if former_path is None else place_of(former_path)
         if here is None or there is None or former_path is None:
