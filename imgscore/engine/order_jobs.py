@@ -13,7 +13,7 @@ from imgscore.order.timeline import Timeline
 from imgscore.store import counts, sightings
 from imgscore.store.store import Store
 from imgscore.watches import Watch
-from imgscore.workers.messages import PlannedTouch
+from imgscore.workers.messages import Plan, PlannedTouch
 
 logger = logging.getLogger(__name__)
 
@@ -148,6 +148,9 @@ class OrderJob:
     run: int = 0
     """the number that all journal entries of the job have in common, if a worker makes the plan. 0
     means that no worker makes the plan."""
+    task: Plan | None = None
+    """the task of the worker that makes the plan. The answers to the task of a job that has failed
+    can arrive when the next job of the same inbox waits for its own plan."""
     results: list[PartResult] = field(default_factory=list)
     began: float = 0.0
     """the time at which the job began, in monotonic seconds"""

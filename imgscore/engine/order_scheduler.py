@@ -294,8 +294,9 @@ class OrderScheduler(Stage[Plan]):
         if not job.dry_run:
             self._states[watch.inbox].current_order = None
         if self._plan_is_long():
-            if self.ctx.pool.submit(Plan(watch, head, list(self.refusals()))):
-                job.run = time.time_ns()
+            task = Plan(watch, head, list(self.refusals()))
+            if self.ctx.pool.submit(task):
+                job.run, job.task = time.time_ns(), task
             return False
         planned = plan_inbox.plan_inbox(self.ctx.store, watch, head, self.refusals())
         touches, job.timeline = planned.touches, planned.timeline
@@ -363,8 +364,8 @@ class OrderScheduler(Stage[Plan]):
 
     def take(self, task: Plan, answer: Answer) -> Effects | None:
         """Apply the part of a plan that a worker has sent."""
-        job = next((job for job in self._jobs if job.run), None)
-        if job is None or job.order != task.watch:
+        job = next((job for job in self._jobs if job.task is task), None)
+        if job is None:
             return None  # The job was dropped before this answer arrived.
         match answer:
             case Planned(touches, ties, last, timeline):
@@ -384,7 +385,7 @@ class OrderScheduler(Stage[Plan]):
             case Crashed(reason):
                 self._failed(job, ImgscoreError(f"the planning worker {reason}", "see the log"))
             case _:
-                job.run = 0  # Send the task to a worker again.
+                job.run, job.task = 0, None  # Send the task to a worker again.
         return self._take_effects()
 
     def _take_part(
