@@ -86,7 +86,10 @@ export const gallery = {
     $("list").style.height = `${top}px`;
     $("list").hidden = !this.list.length;
     $("nothing").hidden = Boolean(this.list.length);
+    // A tile whose image stays keeps its picture, so that the picture is not asked for again.
     for (const [at, tile] of [...this.tiles]) {
+      tile.isPlaced = false;
+      if (tile.image === this.list[at]) continue;
       this.release(at);
       tile.element.remove();
     }
@@ -154,13 +157,25 @@ export const gallery = {
       }
     }
     // The selected tile always exists: a screen reader needs it.
-    for (const at of [...this.tiles.keys()]) if (!visible.has(at) && at !== this.at) this.release(at);
-    for (const [at, shown] of visible) if (!this.tiles.has(at)) this.add(...shown);
+    for (const [at, tile] of [...this.tiles]) {
+      if (!visible.has(at) && at !== this.at && !(tile.isPlaced && this.isNear(at, start))) this.release(at);
+    }
+    for (const [at, shown] of visible) if (!this.tiles.get(at)?.isPlaced) this.add(...shown);
     for (const tile of this.spare) tile.element.remove();
-    if (!this.tiles.has(this.at)) this.addAt(this.at);
+    if (!this.tiles.get(this.at)?.isPlaced) this.addAt(this.at);
     // During a jump, the tiles show only the coarse views: no picture would be there before the next jump.
     if (!isJump) for (const [at, tile] of this.tiles) tile.complete(this.list[at]);
     this.mark();
+  },
+
+  /**
+   * Whether an image is in the window or in the margin around it.
+   * @param {number} at
+   * @param {number} start the top of the window
+   */
+  isNear(at, start) {
+    const row = this.rows[this.rowOf(at)];
+    return row.top + row.height >= start - MARGIN && row.top <= start + innerHeight + MARGIN;
   },
 
   /** @param {number} at */
@@ -179,7 +194,7 @@ export const gallery = {
    * @param {Row} row
    */
   add(box, left, row) {
-    const tile = this.spare.pop() || new Tile((at) => { this.go(at); viewer.open(this.list, at); });
+    const tile = this.tiles.get(box.at) || this.spare.pop() || new Tile((at) => { this.go(at); viewer.open(this.list, at); });
     tile.fill(this.list[box.at], box.at, this.list.length, { left, top: row.top, width: box.width, height: row.height });
     this.tiles.set(box.at, tile);
     $("list").append(tile.element); // also if it is there: a screen reader reads in this sequence

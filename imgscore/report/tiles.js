@@ -13,6 +13,10 @@ export class Tile {
   /** @param {(at: number) => void} open opens the image with this index in the list */
   constructor(open) {
     this.at = 0;
+    /** @type {Image | null} */
+    this.image = null;
+    /** Whether the tile is at the place of its image. The rows may have changed since. */
+    this.isPlaced = false;
     this.isWhole = false;
     this.picture = make("img", { alt: "", decoding: "async" });
     // The text nodes stay, too: `textContent` would make new ones.
@@ -41,6 +45,8 @@ export class Tile {
   fill(image, at, count, place) {
     const { element } = this, isSmall = image.width > 0 && image.width < place.width && image.height < place.height;
     this.at = at;
+    this.image = image;
+    this.isPlaced = true;
     this.isWhole = false;
     element.id = `tile-${at}`;
     element.className = `tile coarse ${image.label || ""}${isSmall ? " small" : ""}`;
