@@ -47,6 +47,7 @@ class Label(NamedTuple):
 class Record:
     """A file as the store saw it last. `gone`: it has left its path; `recent`: just now.
 
+    `left`: the position of the file in the sequence of all files that have left a path.
     `ctime_ns`: the ctime of the file when it appeared at its path, or after the last comparison.
     """
 
@@ -55,6 +56,7 @@ class Record:
     ctime_ns: int
     gone: bool = False
     recent: bool = False
+    left: int = 0
 
 
 @dataclass
@@ -105,8 +107,12 @@ class Model:
         if place is None:
             return
         record = self.records[path]
-        record.gone = record.recent = True
+        self._note_gone(record)
         self._left(place, record.content)
+
+    def _note_gone(self, record: Record) -> None:
+        record.gone = record.recent = True
+        record.left = 1 + max(other.left for other in self.records.values())
 
     def land(self, path: str, content: str, inode: int, ctime_ns: int) -> None:
         """A file is new at a path, or has other bytes there."""
@@ -161,7 +167,7 @@ class Model:
         """A file was saved in place and moved, before the engine saw it again."""
         there = place_of(target)
         if place_of(source) is not None:
-            self.records[source].gone = self.records[source].recent = True
+            self._note_gone(self.records[source])
         former_path = max(
             (
                 path
@@ -173,7 +179,7 @@ class Model:
                 and self.records[path].recent
                 and path != target
             ),
-            key=lambda path: path == source,
+            key=lambda path: self.records[path].left,
             default=None,
         )
         here = None if former_path is None else place_of(former_path)
