@@ -55,7 +55,8 @@ LEAST_DETAIL, LEAST_FRAMED_DETAIL = 0.5, 0.25
 crop. Two versions of an equal part that differ by their compression have from 0.7 on. The second
 one is that of an image and its framed copy: the edges of a frame count as detail."""
 BEHIND = 1e-6
-"""How far the sum of an image is at least below that of an image that must be before it."""
+"""The smallest difference between the sums of a whole image and of its crop, so that the whole
+image comes first."""
 _STEP_OF_PERCENT = 0.117
 """The mean quantisation step of the five measured coefficients that one per cent of the JPEG
 standard's table gives, in levels."""

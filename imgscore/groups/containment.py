@@ -1,4 +1,4 @@
-"""Tell which of two similar images shows more: a crop shows less, and so does a frame."""
+"""Compare how much of a picture two similar images show: a crop or a framed copy shows less."""
 
 from __future__ import annotations
 

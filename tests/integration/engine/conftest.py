@@ -16,6 +16,7 @@ from typing import Any, cast
 import msgspec
 import pytest
 
+from imgscore import paths
 from imgscore.config import Config, DaemonConfig, WatchConfig
 from imgscore.engine.engine import Engine
 from imgscore.messages import Result
@@ -246,6 +247,19 @@ def use_head(engine: Engine, version: str) -> None:
             score = _score(Path(os.fsdecode(sighting.path)).read_bytes(), version)
             packed = scores.pack(sighting.digest, score, 0.0)
             scores.record(txn, "default", version, packed)
+
+
+@pytest.fixture
+def inbox(tmp_path: Path) -> Path:
+    folder = tmp_path / "inbox"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def store() -> Iterator[Store]:
+    with Store(paths.store_folder()) as store:
+        yield store
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """The stage that groups new images, with real workers and real files."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,19 +17,6 @@ from imgscore.workers import process
 from imgscore.workers.group_messages import CompareNew, FoundGroup, GroupsFound
 from tests.integration.engine.conftest import until
 from tests.support.similar_images import put_alike
-
-
-@pytest.fixture
-def inbox(tmp_path: Path) -> Path:
-    folder = tmp_path / "inbox"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
-def store() -> Iterator[Store]:
-    with Store(paths.store_folder()) as store:
-        yield store
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import hashlib
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -61,12 +61,6 @@ def touches(txn: Txn, runs: str) -> None:
 
 def runs(txn: Txn) -> str:
     return "".join(chr(touch.run) for _, touch in journal.newest_first(txn))[::-1]
-
-
-@pytest.fixture
-def store() -> Iterator[Store]:
-    with Store(paths.store_folder()) as store:
-        yield store
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import hashlib
 import os
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,19 +20,6 @@ from imgscore.store.qualities import QualityRecord
 from imgscore.store.store import Store
 from tests.conftest import draw
 from tests.integration.engine.conftest import until
-
-
-@pytest.fixture
-def inbox(tmp_path: Path) -> Path:
-    folder = tmp_path / "inbox"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
-def store() -> Iterator[Store]:
-    with Store(paths.store_folder()) as store:
-        yield store
 
 
 def engine_of(store: Store, inbox: Path) -> Engine:

@@ -1,4 +1,4 @@
-"""Which of two similar images shows more of the picture."""
+"""Of two similar images, the one that shows more of the picture gets the gain."""
 
 import numpy as np
 import pytest
