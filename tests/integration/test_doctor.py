@@ -13,7 +13,7 @@ from watchdog.events import FileSystemEventHandler
 from watchdog.observers.inotify import InotifyObserver
 
 from imgscore import config, doctor, paths, protocol
-from imgscore.doctor import folders, session, software
+from imgscore.doctor import files, folders, session, software
 from imgscore.doctor.finding import Finding
 from imgscore.embedders import lite0_spec, manifest, registry
 from imgscore.store import journal
@@ -154,8 +154,10 @@ def test_lock_names_the_process_that_holds_it(inbox: Path) -> None:
 
 
 @pytest.fixture
-def listener() -> Iterator[socket.socket]:
-    """Somebody who listens on the daemon's socket, and never answers."""
+def listener(monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
+    """A socket in the daemon's place that accepts requests and never answers."""
+    for module in (files, session):
+        monkeypatch.setattr(module, "STATUS_SECONDS", 0.1)
     paths.runtime_folder().mkdir(mode=0o700)
     with socket.socket(socket.AF_UNIX) as one, protocol.address(paths.socket_path()) as name:
         one.bind(name)
@@ -166,7 +168,6 @@ def listener() -> Iterator[socket.socket]:
 def test_socket_open_to_others_is_found(
     inbox: Path, listener: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session, "STATUS_SECONDS", 0.1)
     paths.socket_path().chmod(0o660)
     assert "open to others" in ill("socket", "warning")
     paths.socket_path().chmod(0o600)

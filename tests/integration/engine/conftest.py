@@ -18,6 +18,7 @@ import pytest
 
 from imgscore import paths
 from imgscore.config import Config, DaemonConfig, WatchConfig
+from imgscore.engine import order_scheduler
 from imgscore.engine.engine import Engine
 from imgscore.messages import Result
 from imgscore.reconcile.walk import fingerprint_of
@@ -247,6 +248,12 @@ def use_head(engine: Engine, version: str) -> None:
             score = _score(Path(os.fsdecode(sighting.path)).read_bytes(), version)
             packed = scores.pack(sighting.digest, score, 0.0)
             scores.record(txn, "default", version, packed)
+
+
+@pytest.fixture
+def prompt_orders(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the next order of an inbox begin after 0.1 s, also while many files arrive."""
+    monkeypatch.setattr(order_scheduler, "ORDER_SECONDS", 0.1)
 
 
 @pytest.fixture

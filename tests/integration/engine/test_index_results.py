@@ -71,6 +71,7 @@ def test_commit_that_fails_keeps_the_answers(
             assert sightings.find(txn, paths[0]) is None
 
 
+@pytest.mark.usefixtures("prompt_orders")
 def test_step_with_many_files_waiting_stores_each_of_them(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -164,11 +164,11 @@ def test_insert_under_a_new_head_starts_a_plan(
     assert world.order() == sorted([*NAMES, "03a"]) and len(plans) == 2
 
 
+@pytest.mark.usefixtures("prompt_orders")
 def test_insert_many_files_starts_one_plan(
     world: World, engine: Engine, plans: list[Plan], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(order_jobs, "INCREMENTAL_LIMIT", 2)
-    monkeypatch.setattr(order_scheduler, "ORDER_SECONDS", 0.1)
     for number in range(3):
         world.put(f"0{number}a.jpg", number / 100 + 0.005)
     world.settle(engine)
@@ -176,10 +176,10 @@ def test_insert_many_files_starts_one_plan(
     assert world.order() == sorted([*NAMES, "00a", "01a", "02a"], reverse=True)
 
 
+@pytest.mark.usefixtures("prompt_orders")
 def test_insert_while_a_worker_plans_starts_no_second_job(
-    world: World, engine: Engine, plans: list[Plan], monkeypatch: pytest.MonkeyPatch
+    world: World, engine: Engine, plans: list[Plan]
 ) -> None:
-    monkeypatch.setattr(order_scheduler, "ORDER_SECONDS", 0.1)
     scheduler = engine.order_scheduler
     scheduler.reorder(os.fsencode(world.inbox))
     for number in range(2 * order_jobs.INCREMENTAL_LIMIT):

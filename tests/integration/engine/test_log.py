@@ -7,6 +7,7 @@ import pytest
 from tests.integration.engine.conftest import World, ask
 
 
+@pytest.mark.usefixtures("prompt_orders")
 def test_log_of_many_files_has_one_line_for_all(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -256,6 +256,7 @@ def test_regrouped_unchanged_group_touches_nothing(files: World, engine: Engine)
     assert files.dates() == before
 
 
+@pytest.mark.usefixtures("prompt_orders")
 def test_regrouped_many_files_are_planned_once_after_the_last_change(
     files: World, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

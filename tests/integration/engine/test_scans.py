@@ -2,11 +2,14 @@
 
 import os
 
+import pytest
+
 from imgscore.engine import indexer
 from imgscore.store import sightings
 from tests.integration.engine.conftest import World, until_idle
 
 
+@pytest.mark.usefixtures("prompt_orders")
 def test_indexer_many_new_folders_are_one_scan(world: World) -> None:
     folders = [world.put("a.jpg", 0.5, f"inbox/{number}").parent for number in range(100)]
     with world.engine() as engine:
