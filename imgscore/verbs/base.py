@@ -23,7 +23,7 @@ PREFETCH = 64
 With 64 files, every worker always has a next file.
 """
 
-PART = 2000
+ROW_BATCH = 2000
 """The number of rows that are sent at once. It takes about 0.02 s."""
 
 Ticket = TypeVar("Ticket", "IndexTicket", "RatingTicket", "ThumbnailTicket")
@@ -74,13 +74,13 @@ class Waiting:
 
 
 def in_parts(what: str, rows: Sequence[R]) -> Steps[R]:
-    """Yield many rows that exist already. After each PART rows, other calls may go on.
+    """Yield many rows that exist already. After each ROW_BATCH rows, other calls may go on.
 
     `what`: the name of the work in the progress messages.
     """
     for number, row in enumerate(rows, 1):
         yield Result(row)
-        if number % PART == 0:
+        if number % ROW_BATCH == 0:
             yield Progress(what, number, len(rows))
 
 

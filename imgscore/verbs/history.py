@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from imgscore.store.store import Store
     from imgscore.store.transaction import Txn
 
-PART = 5000
+ENTRY_BATCH = 5000
 """The number of entries of a log that are read in one step. It takes about 0.01 s."""
 
 
@@ -171,14 +171,14 @@ class _Row(msgspec.Struct):
 def _read(
     store: Store, log: _Log, request: Request, folder: bytes | None
 ) -> Generator[Progress, None, list[_Row]]:
-    """Return the newest rows of one log, and take a step after each PART entries."""
+    """Return the newest rows of one log, and take a step after each ENTRY_BATCH entries."""
     rows: list[_Row] = []
     below: int | None = None
     total = read = 0
     while True:
         part = 0
         with store.read() as txn:
-            for entry in islice(log(txn, below), PART):
+            for entry in islice(log(txn, below), ENTRY_BATCH):
                 part, below = part + 1, entry.number
                 total = total or entry.number
                 if folder is not None and not any(within(path, folder) for path in entry.paths):
@@ -189,7 +189,7 @@ def _read(
                 if len(rows) == request.limit:
                     return rows
                 rows.append(_Row(entry.time_ns, entry.group, entry.response()))
-        if part < PART:
+        if part < ENTRY_BATCH:
             return rows
         read += part
         yield Progress("reading the history", read, max(read, total))

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from imgscore.store.transaction import Txn
     from imgscore.workers.messages import PlannedTouch
 
-PART = 1000
+TOUCH_BATCH = 1000
 """The number of touches of the journal that are read in one step. It takes about 0.03 s."""
 
 
@@ -136,7 +136,7 @@ def _last_ordering(
     was undone before is left out, and so is a touch that can no longer be undone. The journal may
     contain touches of other runs between the touches of an ordering. For example, a file can leave
     the inbox during the ordering, and its original date is then restored. Take a step after each
-    PART touches of the journal.
+    TOUCH_BATCH touches of the journal.
     """
     from imgscore.store import journal
 
@@ -147,7 +147,7 @@ def _last_ordering(
     read = total = 0
     while True:
         with store.read() as txn:
-            part = list(islice(journal.newest_first(txn, below), PART))
+            part = list(islice(journal.newest_first(txn, below), TOUCH_BATCH))
             for number, touch in part:
                 below, total = number, total or number
                 if folder is not None and not within(touch.path, folder):
@@ -165,7 +165,7 @@ def _last_ordering(
                 if (planned := _reversed(txn, touch)) is not None:
                     run = touch.run
                     wanted.append(planned)
-        if len(part) < PART:
+        if len(part) < TOUCH_BATCH:
             return _Ordering(run, wanted) if wanted else None
         read += len(part)
         yield Progress("reading the journal", read, max(read, total))

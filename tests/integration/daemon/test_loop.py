@@ -227,7 +227,7 @@ def test_loop_follower_does_not_wake_it_while_work_waits(
 def test_loop_long_history_gives_way_to_other_calls(loop: Loop, mailbox: Mailbox) -> None:
     touches = [
         Touch(at, 7, b"/inbox", b"/inbox/%d.jpg" % at, bytes(32), at, at + 1, "1", "order")
-        for at in range(3 * history.PART)
+        for at in range(3 * history.ENTRY_BATCH)
     ]
     loop._engine.ctx.store.commit(lambda txn: [journal.append(txn, touch) for touch in touches])
     long, short = Call("history", {"together": True}), Call("history", {"limit": 1})

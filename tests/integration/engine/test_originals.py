@@ -207,7 +207,7 @@ def test_undo_order_that_a_file_has_left_undoes_the_rest(
     world: World, monkeypatch: pytest.MonkeyPatch, part: int
 ) -> None:
     monkeypatch.setattr(apply, "TOUCH_BATCH", 2)
-    monkeypatch.setattr(undo, "PART", part)
+    monkeypatch.setattr(undo, "TOUCH_BATCH", part)
     for number in reversed(range(8)):
         world.put(f"{number}.jpg", number / 10)
     with world.engine() as engine:
