@@ -39,7 +39,8 @@ from imgscore.workers.context import Context
 from imgscore.workers.group_messages import CompareNew
 from imgscore.workers.grouping import matrix, pack_frame, width_of
 from imgscore.workers.messages import Rescore, Train
-from imgscore.workers.training import rescore, train
+from imgscore.workers.scoring import rescore
+from imgscore.workers.training import train
 
 MODEL = Config().model
 BATCH = 10_000

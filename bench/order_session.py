@@ -21,7 +21,7 @@ from imgscore.store import heads, labels, scores, settings, sightings, vectors
 from imgscore.store.schema import DIGEST_SIZE, Fingerprint, LabelEvent, Sighting
 from imgscore.store.store import Store
 from imgscore.watches import Watch
-from imgscore.workers import training
+from imgscore.workers import scoring, training
 from imgscore.workers.context import Context
 from imgscore.workers.messages import Rescore, Train
 from imgscore.workers.plan_inbox import plan_inbox
@@ -172,7 +172,7 @@ def _record_label(store: Store, n: int, digest: bytes, keep: bool) -> None:
 
 def _score(store: Store, context: Context, head: str) -> None:
     """Record the head's scores for one inbox, and for the other the same with a noise of zero."""
-    for part in list(training.rescore(context, Rescore("ties", head))):
+    for part in list(scoring.rescore(context, Rescore("ties", head))):
         step = DIGEST_SIZE + 8
         exact = b"".join(
             part.scores[at : at + DIGEST_SIZE + 4] + bytes(4)

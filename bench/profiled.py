@@ -29,7 +29,8 @@ def _retrain(folder: Path) -> None:
     from imgscore.workers.context import Context
     from imgscore.workers.messages import Rescore, Train
     from imgscore.workers.plan_inbox import plan_inbox
-    from imgscore.workers.training import rescore, train
+    from imgscore.workers.scoring import rescore
+    from imgscore.workers.training import train
 
     sandbox = new_sandbox(folder / "sandbox")
     keep = prepare(sandbox, FILES)

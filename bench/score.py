@@ -15,7 +15,8 @@ from imgscore.paths import head_file
 from imgscore.store.store import Store
 from imgscore.workers.context import Context
 from imgscore.workers.messages import Rescore, Train
-from imgscore.workers.training import rescore, train
+from imgscore.workers.scoring import rescore
+from imgscore.workers.training import train
 
 MODEL = "efficientnet-lite0"
 BLOCK = 4096

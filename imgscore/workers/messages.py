@@ -45,14 +45,16 @@ class IndexFile(msgspec.Struct, tag=True, frozen=True):
 class Rescore(msgspec.Struct, tag=True, frozen=True):
     """The task to score the images `digests` with one head.
 
-    If `digests` is empty, all images of the store are scored.
+    If `digests` is empty, the worker scores the images of `inboxes` that have no score. If both are
+    empty, all images of the store are scored.
     """
 
-    handler: ClassVar[str] = "training:rescore"
+    handler: ClassVar[str] = "scoring:rescore"
     seconds: ClassVar[int] = 6 * 3600
     taste: str
     head: str
     digests: list[bytes] = []
+    inboxes: list[bytes] = []
 
 
 class Train(msgspec.Struct, tag=True, frozen=True):
@@ -244,8 +246,8 @@ class NeedsMemory(msgspec.Struct, tag=True, frozen=True):
 class Scored(msgspec.Struct, tag=True, frozen=True):
     """A part of the answer to Rescore.
 
-    `scores`: the scores as bytes, in the format of `store.scores.pack`. `last`: whether this is the
-    last part.
+    `scores`: the scores as bytes, in the format of `store.scores.pack`, sorted by digest. `last`:
+    whether this is the last part.
     """
 
     scores: bytes

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 MODULES = (
+    "imgscore.workers.scoring",
     "imgscore.workers.training",
     "imgscore.workers.index_file",
     "imgscore.workers.run_queries",

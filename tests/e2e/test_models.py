@@ -15,7 +15,7 @@ from imgscore.store import heads, scores, sightings, vectors
 from imgscore.store.store import Store
 from imgscore.workers.context import Context
 from imgscore.workers.messages import Rescore
-from imgscore.workers.training import rescore
+from imgscore.workers.scoring import rescore
 from tests.conftest import put
 from tests.e2e.test_main_job import auc, move
 from tests.support import uform_checkpoint

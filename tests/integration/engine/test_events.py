@@ -101,3 +101,10 @@ def test_event_log_worker_answers_are_one_event_each(world: World) -> None:
         failed, rescored = emitted(engine.ctx.event_log)
     assert isinstance(failed, events.Failed) and failed.path == "/\udcff"
     assert isinstance(rescored, events.Rescored) and rescored.files == 4
+
+
+def test_event_log_scoring_that_finds_no_image_is_no_event(world: World) -> None:
+    with world.engine() as engine:
+        task = Rescore("default", "2", inboxes=[b"/inbox"])
+        assert engine.trainer.take(task, Scored(b"", last=True)) is None
+        assert emitted(engine.ctx.event_log) == []

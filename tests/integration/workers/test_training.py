@@ -14,15 +14,15 @@ from imgscore.errors import UsageError
 from imgscore.heads import files, mlp
 from imgscore.images.traits import Traits
 from imgscore.paths import head_file, library_file
-from imgscore.store import comparisons, heads, labels, scores, traits, vectors
+from imgscore.store import comparisons, heads, labels, traits, vectors
 from imgscore.store.comparisons import AnswerEvent, ComparisonEvent
 from imgscore.store.examples import examples_of, sample
 from imgscore.store.schema import LabelEvent
 from imgscore.store.store import Store
 from imgscore.store.transaction import Txn
 from imgscore.workers.context import Context
-from imgscore.workers.messages import Rescore, Train
-from imgscore.workers.training import rescore, train
+from imgscore.workers.messages import Train
+from imgscore.workers.training import train
 
 COUNT = 40
 
@@ -244,22 +244,3 @@ def test_train_after_new_images_joins_them_to_the_cached_library(large: Context)
     record = train(again, Train("default")).record
     again.store.close()
     assert record.labels == 32 and library_file().stat().st_mtime_ns == written
-
-
-@pytest.mark.parametrize("wanted", [range(3), range(2, 39), range(COUNT)])
-def test_rescore_some_images_gives_exactly_these_the_same_scores(
-    context: Context, wanted: range
-) -> None:
-    def scored(digests: list[bytes]) -> dict[bytes, bytes]:
-        packed = b"".join(
-            part.scores for part in rescore(context, Rescore("default", "1", digests))
-        )
-        size = scores.PACKED_SIZE
-        rows = [packed[at : at + size] for at in range(0, len(packed), size)]
-        return {row[:32]: row for row in rows}
-
-    train(context, Train("default"))
-    every = scored([])
-    chosen = [number.to_bytes(32, "big") for number in wanted]
-    assert len(every) == COUNT
-    assert scored(chosen) == {digest: every[digest] for digest in chosen}

@@ -1,0 +1,129 @@
+"""Score images with a head.
+
+This module reads the store, but does not write to it. The scores are sent sorted by digest, because
+the store is sorted by digest, too: a commit of scores in another sequence changes nearly every page
+of the table (6.6 GB were written for 100,000 scores, instead of 0.2 GB).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imgscore.errors import ImgscoreError
+from imgscore.heads import files
+from imgscore.heads.arrays import Floats, Half
+from imgscore.heads.checks import checked
+from imgscore.paths import head_file
+from imgscore.store import head_inputs, vectors
+from imgscore.store.examples import extras
+from imgscore.store.schema import DIGEST_SIZE
+from imgscore.store.unscored import unscored
+from imgscore.workers.cpus import cpus, in_threads
+from imgscore.workers.messages import Rescore, Scored
+
+if TYPE_CHECKING:
+    from imgscore.embedders.registry import Spec
+    from imgscore.heads.base import Head
+    from imgscore.store.transaction import Txn
+    from imgscore.workers.context import Context
+
+ROW = np.dtype([("digest", f"S{DIGEST_SIZE}"), ("score", "<f4"), ("deviation", "<f4")])
+"""One score in the format of `store.scores.pack`. All digests have the same length, so numpy sorts
+them as LMDB does."""
+SCORE_BATCH = 2048
+"""The number of vectors that one thread scores at a time. A vector uses 5 kB, so 2048 vectors use
+10 MB, and as much again while they are collected."""
+MIN_DENSE_SHARE = 0.5
+"""The share of the images from which whole blocks of vectors are read, and not single rows."""
+MAX_SCORE_THREADS = 8
+"""The largest number of threads that score. One thread collects the vectors for them; more than
+eight would wait for it."""
+MESSAGE_SCORES = 2048
+"""The number of scores in one message. One commit of the daemon writes the scores of one message,
+which takes about 10 ms."""
+SORTED_SCORES = 1 << 18
+"""The number of scores that are sorted at a time. They use 10 MB, and 30 MB during the sort."""
+
+
+def rescore(context: Context, task: Rescore) -> Iterator[Scored]:
+    """Score images with a head; see Rescore. Yields the scores in parts."""
+    head = files.load(head_file(context.heads_folder, task.taste, task.head))
+    if head.embedder != context.spec.id:
+        raise ImgscoreError(
+            f"head {task.head} was trained on {head.embedder}, not on {context.spec.id}",
+            "train a new head: imgscore train",
+        )
+    for rows in _sorted_scores(context, task, head):
+        for start in range(0, len(rows), MESSAGE_SCORES):
+            yield Scored(rows[start : start + MESSAGE_SCORES].tobytes(), last=False)
+    yield Scored(b"", last=True)
+
+
+def _sorted_scores(context: Context, task: Rescore, head: Head) -> Iterator[NDArray[Any]]:
+    """Yield the scores as arrays of ROW, each sorted by digest."""
+    spec = context.spec
+    collected: list[NDArray[Any]] = []
+    count = 0
+    with context.store.read() as txn:
+        wanted = task.digests
+        if task.inboxes and not wanted:
+            wanted = unscored(txn, spec.image_embedder, task.inboxes, task.taste, task.head)
+            if not wanted:
+                return
+
+        def parts() -> Iterator[tuple[list[bytes], Half, Floats]]:
+            for digests, values in _parts(txn, spec, wanted):
+                matrix = np.frombuffer(values, np.float16).reshape(-1, spec.dim)
+                yield digests, matrix, extras(txn, digests, names=head.uses_names)
+
+        def score(part: tuple[list[bytes], Half, Floats]) -> NDArray[Any]:
+            digests, matrix, numbers = part
+            head_scores = checked(head.score(matrix, numbers), task.head)
+            rows = np.empty(len(digests), ROW)
+            rows["digest"] = np.frombuffer(b"".join(digests), rows["digest"].dtype)
+            rows["score"], rows["deviation"] = head_scores.score, head_scores.deviation
+            return rows
+
+        for rows in in_threads(score, parts(), min(cpus(), MAX_SCORE_THREADS)):
+            collected.append(rows)
+            count += len(rows)
+            if count >= SORTED_SCORES:
+                yield _sorted(collected)
+                collected, count = [], 0
+    if collected:
+        yield _sorted(collected)
+
+
+def _sorted(parts: list[NDArray[Any]]) -> NDArray[Any]:
+    rows = np.concatenate(parts)
+    return rows[np.argsort(rows["digest"])]
+
+
+def _parts(txn: Txn, spec: Spec, wanted: list[bytes]) -> Iterator[tuple[list[bytes], bytes]]:
+    """Yield parts of at most SCORE_BATCH images, each as a pair (digests, head inputs).
+
+    If all or most images are wanted, whole blocks are read: this takes a fifth of the time of
+    single rows.
+    """
+    if wanted and len(wanted) < MIN_DENSE_SHARE * vectors.count(txn, spec.image_embedder):
+        rows = head_inputs.get_many(txn, spec, wanted)
+        while part := list(islice(rows, SCORE_BATCH)):
+            yield [digest for digest, _ in part], b"".join([row for _, row in part])
+        return
+    blocks, chosen = head_inputs.blocks(txn, spec), frozenset(wanted)
+    while group := list(islice(blocks, SCORE_BATCH // vectors.ROWS_PER_BLOCK)):
+        names = b"".join([names for names, _ in group])
+        digests = [names[at : at + DIGEST_SIZE] for at in range(0, len(names), DIGEST_SIZE)]
+        values = b"".join([values for _, values in group])
+        if chosen and not chosen.issuperset(digests):
+            places = [place for place, digest in enumerate(digests) if digest in chosen]
+            digests = [digests[place] for place in places]
+            size = len(values) * DIGEST_SIZE // len(names)
+            values = np.frombuffer(values, f"V{size}")[places].tobytes()
+        if digests:
+            yield digests, values
