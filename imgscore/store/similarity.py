@@ -163,11 +163,18 @@ def cell_entry(cell: int, digest: bytes, sketch: bytes) -> tuple[bytes, bytes]:
     return _CELL + cell.to_bytes(2, "big") + digest, sketch
 
 
-def in_cell(txn: Txn, cell: int) -> Iterator[tuple[bytes, bytes]]:
-    """Yield (digest, sketch) for at most MAX_CELL images of a cell."""
-    entries = txn.table("group_index").scan(_CELL + cell.to_bytes(2, "big"))
-    for key, sketch in islice(entries, MAX_CELL):
-        yield key[-DIGEST_SIZE:], sketch
+def in_cell(txn: Txn, cell: int) -> list[tuple[bytes, bytes]]:
+    """Return (entry of the index, sketch) for at most MAX_CELL images of a cell.
+
+    `digest_in` returns the digest in an entry: few of them are needed.
+    """
+    table = txn.raw_table("group_index")
+    return table.items_under(_CELL + cell.to_bytes(2, "big"), MAX_CELL)
+
+
+def digest_in(entry: bytes) -> bytes:
+    """Return the digest in the key of an entry of the index."""
+    return entry[-DIGEST_SIZE:]
 
 
 def time_entry(camera: str, seconds: float, digest: bytes) -> tuple[bytes, bytes]:

@@ -59,7 +59,10 @@ def append(txn: Txn, embedder: str, vectors: Iterable[tuple[bytes, bytes]]) -> i
     """
     record = _find(txn, embedder)
     rows, blocks = txn.table("rows"), txn.table("vectors")
-    number, digests, values, added = -1, b"", b"", 0
+    number, added = -1, 0
+    # The block is joined once. Adding each row to it would copy all earlier rows.
+    digests: list[bytes] = []
+    values: list[bytes] = []
     for digest, vector in vectors:
         if record is None:
             numbers = [stored.number for stored in embedders(txn).values()]
@@ -73,29 +76,36 @@ def append(txn: Txn, embedder: str, vectors: Iterable[tuple[bytes, bytes]]) -> i
             continue
         if number < 0:
             number, digests, values = _last_block(txn, record)
-        elif len(digests) == ROWS_PER_BLOCK * DIGEST_SIZE:
-            blocks.put(record.prefix + number.to_bytes(_NUMBER, "big"), digests + values)
-            number, digests, values = number + 1, b"", b""
-        row = number * ROWS_PER_BLOCK + len(digests) // DIGEST_SIZE
+        elif len(digests) == ROWS_PER_BLOCK:
+            blocks.put(_block_key(record, number), b"".join([*digests, *values]))
+            number, digests, values = number + 1, [], []
+        row = number * ROWS_PER_BLOCK + len(digests)
         rows.put(record.prefix + digest, row.to_bytes(_NUMBER, "big"))
-        digests, values, added = digests + digest, values + vector, added + 1
+        digests.append(digest)
+        values.append(vector)
+        added += 1
     if record is not None and added:
-        blocks.put(record.prefix + number.to_bytes(_NUMBER, "big"), digests + values)
+        blocks.put(_block_key(record, number), b"".join([*digests, *values]))
         grown = EmbedderRecord(record.number, record.size, record.count + added)
         txn.table("embedders").put(embedder.encode(), pack(grown))
     return added
 
 
-def _last_block(txn: Txn, record: EmbedderRecord) -> tuple[int, bytes, bytes]:
+def _block_key(record: EmbedderRecord, number: int) -> bytes:
+    return record.prefix + number.to_bytes(_NUMBER, "big")
+
+
+def _last_block(txn: Txn, record: EmbedderRecord) -> tuple[int, list[bytes], list[bytes]]:
     """Return the last block, to which new vectors are added: (number, digests, vectors)."""
     last = txn.table("vectors").last_under(record.prefix, _NUMBER)
     if last is None:
-        return 0, b"", b""
+        return 0, [], []
     number, value = int.from_bytes(last[0], "big"), last[1]
     split = _split(value, record)
     if split == ROWS_PER_BLOCK * DIGEST_SIZE:
-        return number + 1, b"", b""
-    return number, value[:split], value[split:]
+        return number + 1, [], []
+    digests = [value[at : at + DIGEST_SIZE] for at in range(0, split, DIGEST_SIZE)]
+    return number, digests, [_vector(value, record, place) for place in range(len(digests))]
 
 
 def _split(block: bytes, record: EmbedderRecord) -> int:

@@ -55,9 +55,10 @@ def _compared(txn: Txn, spec: Spec, frame: Frame, digests: list[bytes]) -> Group
     cells = frame.cells(sketches)
     near: dict[bytes, list[bytes]] = {}
     entries: list[tuple[bytes, bytes]] = []
+    nearest = nearest_images(txn, cells, sketches, new.digests)
     for row, digest in enumerate(new.digests):
         shot = new.images.shots[row]
-        near[digest] = _nearest(txn, cells[row], sketches[row], digest)
+        near[digest] = nearest[row]
         if shot.seconds == shot.seconds:
             near[digest] += similarity.taken_within(
                 txn, shot.camera, shot.seconds, BURST_SECONDS, 2 * MAX_FRAMES
@@ -116,19 +117,33 @@ def _completed(txn: Txn, spec: Spec, graph: Graph) -> list[Link]:
     return linked(library, np.array(pairs, np.int64).reshape(-1, 2))
 
 
-def _nearest(txn: Txn, cells: NDArray[np.int64], sketch: Floats, digest: bytes) -> list[bytes]:
-    """Return the images of the index that are nearest to an image, at most MAX_NEAREST."""
-    names: list[bytes] = []
-    values = bytearray()
-    for cell in cells.tolist():
-        for name, value in similarity.in_cell(txn, cell):
-            if name != digest and len(value) == 2 * SKETCH_NUMBERS:
-                names.append(name)
-                values += value
-    cosine = np.frombuffer(values, np.float16).reshape(-1, SKETCH_NUMBERS).astype(np.float32)
-    near = cosine @ sketch
-    best = np.argsort(-near, kind="stable")[:MAX_NEAREST]
-    return [names[at] for at in best.tolist() if near[at] >= MIN_COSINE]
+def nearest_images(
+    txn: Txn, cells: NDArray[np.int64], sketches: Floats, digests: list[bytes]
+) -> list[list[bytes]]:
+    """Return the images of the index that are nearest to each image, at most MAX_NEAREST.
+
+    `cells`: int64 [n, probes]. Each cell is read once for all images that search it: reading it
+    takes most of the time.
+    """
+    found: list[list[tuple[float, int, int, bytes]]] = [[] for _ in digests]
+    for cell in np.unique(cells).tolist():
+        entries = [
+            entry for entry in similarity.in_cell(txn, cell) if len(entry[1]) == 2 * SKETCH_NUMBERS
+        ]
+        values = np.frombuffer(b"".join([value for _, value in entries]), np.float16)
+        members = values.reshape(-1, SKETCH_NUMBERS).astype(np.float32)
+        rows, probes = np.nonzero(cells == cell)
+        near = sketches[rows] @ members.T
+        # One more than is needed, because the image itself can be in the cell.
+        count = min(MAX_NEAREST + 1, len(entries))
+        best = np.argpartition(-near, count - 1, axis=1)[:, :count] if count else near.astype(int)
+        cosine = np.take_along_axis(near, best, axis=1)
+        for at, column in np.argwhere(cosine >= MIN_COSINE).tolist():
+            row, place = int(rows[at]), int(best[at, column])
+            name = similarity.digest_in(entries[place][0])
+            if name != digests[row]:
+                found[row].append((-float(cosine[at, column]), int(probes[at]), place, name))
+    return [[name for *_, name in sorted(near)[:MAX_NEAREST]] for near in found]
 
 
 def _connected(txn: Txn, digests: list[bytes], links: list[Link]) -> Graph:
