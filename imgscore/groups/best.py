@@ -48,12 +48,14 @@ class Quality(NamedTuple):
         return self.detail is not None
 
 
+LEAST_FRAMED_PIXELS = 0.25
+"""The share of the pixels of the image in a frame or on a screen that the image itself must have.
+Viewers enlarge small images up to a screen."""
 SIMILAR_DETAIL = 0.8
 """The share of an image's detail that another image must have, so that it can replace it."""
-LEAST_DETAIL, LEAST_FRAMED_DETAIL = 0.5, 0.25
+LEAST_DETAIL = 0.5
 """The share of the detail of a crop that the whole image must have, so that it comes before the
-crop. Two versions of an equal part that differ by their compression have from 0.7 on. The second
-one is that of an image and its framed copy: the edges of a frame count as detail."""
+crop. Two versions of an equal part that differ by their compression have from 0.7 on."""
 BEHIND = 1e-6
 """The smallest difference between the sums of a whole image and of its crop, so that the whole
 image comes first."""
@@ -181,15 +183,19 @@ def _sums_with_medians(members: Sequence[Quality]) -> list[float]:
 def _replaces(whole: Quality, part: Quality, gain: float) -> bool:
     """Return whether an image has enough pixels and detail to replace one that shows less.
 
-    A part that was enlarged has more pixels, but not more detail.
+    A part that was enlarged has more pixels, but not more detail. The detail of a framed or marked
+    copy is mostly that of its frame or text: a soft photograph has a hundredth of it. So the detail
+    of such a copy counts only if it has more pixels than the image.
     """
     enough = True
     if whole.pixels is not None and part.pixels is not None:
-        enough = gain**2 * whole.pixels >= SIMILAR_DETAIL**2 * part.pixels
+        least = LEAST_FRAMED_PIXELS if gain > 1 else SIMILAR_DETAIL**2
+        enough = gain**2 * whole.pixels >= least * part.pixels
     if whole.detail is None or part.detail is None:
         return enough
-    least = LEAST_FRAMED_DETAIL if gain > 1 else LEAST_DETAIL
-    return gain * whole.detail >= (least if enough else SIMILAR_DETAIL) * part.detail
+    if enough and gain > 1:
+        return True
+    return gain * whole.detail >= (LEAST_DETAIL if enough else SIMILAR_DETAIL) * part.detail
 
 
 def _put_behind(sums: list[float], pairs: Sequence[tuple[int, int]]) -> None:

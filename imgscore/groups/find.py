@@ -235,7 +235,8 @@ def _verified(
         chosen = np.flatnonzero(tried & ~same)
         pair = Candidates(whole[chosen], other[chosen], quotients[chosen], plain[chosen])
         same[chosen], windows = are_parts(pictures, pair, starts[chosen])
-        gain[chosen] = gains(windows, pictures.contents[other[chosen]])
+        found = same[chosen]
+        gain[chosen[found]] = gains(windows[found], pictures.fine[other[chosen[found]]])
     return same, gain
 
 
@@ -261,8 +262,8 @@ def _find_crops(images: Images, pairs: Ints, kinds: Ints, gain: Floats) -> None:
         for side in (0, 1):
             pair = Candidates(at[:, side], at[:, 1 - side], quotients, np.zeros(len(at), np.bool_))
             same, windows = are_parts(pictures, pair, everything)
-            found = gains(windows, pictures.contents[pair.other]) * (2 * side - 1)
-            gain[chosen[same]] = either(gain[chosen[same]], found[same])
+            found = gains(windows[same], pictures.fine[pair.other[same]]) * (2 * side - 1)
+            gain[chosen[same]] = either(gain[chosen[same]], found)
             quotients = 1 / quotients
 
 

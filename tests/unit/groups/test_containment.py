@@ -1,8 +1,10 @@
 """Of two similar images, the one that shows more of the picture gets the gain."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
-from PIL import Image, ImageOps
+from PIL import Image, ImageDraw, ImageOps
 
 from imgscore.groups.best import Quality, best_first
 from imgscore.groups.containment import gains
@@ -54,9 +56,54 @@ def test_find_links_of_a_framed_image_prefers_the_image_without_its_frame() -> N
     assert gain(framed, image, 0.8) < -1
 
 
+def drawing(seed: int = 0) -> Image.Image:
+    """Discs on white, with a white margin."""
+    image, random = Image.new("L", (320, 320), "white"), np.random.default_rng(seed)
+    pen = ImageDraw.Draw(image)
+    for x, y in random.integers(60, 220, (40, 2)):
+        level, side = int(random.integers(0, 200)), int(random.integers(15, 50))
+        pen.ellipse((x, y, x + side, y + side), fill=level, outline=0)
+    return image
+
+
+def screen(image: Image.Image, side_bar: int = 0) -> Image.Image:
+    """A viewer with a bar and text above, a side bar, and the image on grey."""
+    shown = Image.new("L", (640 + side_bar, 480), 48)
+    pen = ImageDraw.Draw(shown)
+    pen.rectangle((0, 0, 640 + side_bar, 30), fill=200)
+    pen.text((10, 10), "12:34 picture.png", fill=0)
+    for y in range(50, 450, 40):
+        pen.rectangle((10, y, side_bar - 10, y + 25), fill=y // 2) if side_bar else None
+    shown.paste(image, (side_bar + 160, 80))
+    return shown
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("fill", [0, 120, 255])
+def test_find_links_of_a_framed_drawing_prefers_the_drawing(seed: int, fill: int) -> None:
+    image = drawing(seed)
+    assert gain(image, ImageOps.expand(image, 40, fill=fill), 0.8) > 1
+
+
+@pytest.mark.parametrize("make", [drawing, picture])
+@pytest.mark.parametrize("side_bar", [0, 80])
+def test_find_links_of_a_screenshot_prefers_the_image_that_it_shows(
+    make: Callable[[int], Image.Image], side_bar: int
+) -> None:
+    image = make(2)
+    assert gain(image, screen(image, side_bar), 0.8) > 1
+    assert gain(screen(image, side_bar), image, 0.8) < -1
+
+
+def test_find_links_of_a_drawing_with_less_margin_prefers_the_whole_drawing() -> None:
+    image = drawing(1)
+    assert 0 < gain(image, image.crop((30, 10, 310, 300))) < 1
+
+
 def test_gains_of_equal_windows_are_zero() -> None:
     windows = np.array([WHOLE, [0.01, 0.0, 0.985, 0.99]])
-    assert gains(windows, np.array([WHOLE, WHOLE])).tolist() == [0, 0]
+    fine, _ = fine_grids([picture(1), picture(2)])
+    assert gains(windows, fine).tolist() == [0, 0]
 
 
 def test_best_first_puts_a_crop_behind_its_whole_image() -> None:
@@ -64,6 +111,15 @@ def test_best_first_puts_a_crop_behind_its_whole_image() -> None:
     whole = SHARP._replace(highlights=0.1)
     assert best_first([part, whole]) == [0, 1]
     assert best_first([part, whole], [(1, 0, 0.9)]) == [1, 0]
+
+
+def test_best_first_puts_an_image_before_a_framed_copy_with_more_edges() -> None:
+    soft = SHARP._replace(detail=200.0)
+    framed = SHARP._replace(pixels=15_000_000)
+    assert best_first([framed, soft]) == [0, 1]
+    assert best_first([framed, soft], [(1, 0, 1.1)]) == [1, 0]
+    thumbnail = soft._replace(pixels=400_000)
+    assert best_first([framed, thumbnail], [(1, 0, 1.1)]) == [0, 1]
 
 
 def test_best_first_puts_a_crop_before_a_whole_image_with_much_less_detail() -> None:
