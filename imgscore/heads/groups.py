@@ -9,12 +9,16 @@ from __future__ import annotations
 import numpy as np
 
 from imgscore.heads.arrays import Bools, Ints
+from imgscore.heads.components import find_root, group_numbers, roots_of, shortened
 from imgscore.heads.sides import smaller_side
-from imgscore.heads.similar import Pairs, find_root, number_groups, unite
+from imgscore.heads.similar import Pairs
 
 MAX_GROUP_SHARE = 0.1
 """The largest share of all labels that a group may have if it is joined by distance ratios only. A
 larger group would make the folds unequal."""
+FIRST_BLOCK = 1000
+"""The number of pairs in the first block of pairs that are joined. Each further block is twice as
+large."""
 FOLDS = 10
 """The largest number of folds of a cross-validation. There are fewer folds if one side of the
 labels (see sides.py) has fewer than FOLDS labels."""
@@ -26,18 +30,36 @@ def fold_groups(pairs: Pairs) -> Ints:
     Nearest pairs are joined first. A pair that is similar only by its distance ratio is not joined
     if the group would be larger than MAX_GROUP_SHARE of all images.
     """
-    parents, sizes = np.arange(pairs.images), np.ones(pairs.images, np.int64)
-    limit = max(MAX_GROUP_SHARE * pairs.images, 2)
     certain = pairs.certain
-    order = np.lexsort((pairs.ratio, ~certain))
-    for first, second, is_certain in zip(
-        *pairs.rows[order].T.tolist(), certain[order].tolist(), strict=True
-    ):
-        left, right = find_root(parents, first), find_root(parents, second)
-        if left != right and (is_certain or sizes[left] + sizes[right] <= limit):
-            sizes[min(left, right)] += sizes[max(left, right)]
-            unite(parents, left, right)
-    return number_groups(parents)
+    roots = roots_of(pairs.rows[certain], pairs.images)
+    order = np.argsort(pairs.ratio[~certain], kind="stable")
+    return _joined(roots, pairs.rows[~certain][order])
+
+
+def _joined(roots: Ints, pairs: Ints) -> Ints:
+    """Return the group number of each row after its group has been joined with others.
+
+    `roots`: int64 [n], the smallest row of the group of each row. `pairs`: int64 [p, 2], the pairs
+    that join groups, one after the other, unless the group would be larger than MAX_GROUP_SHARE of
+    all rows.
+    """
+    limit = max(MAX_GROUP_SHARE * len(roots), 2)
+    parents, sizes = roots.copy(), np.bincount(roots, minlength=len(roots))
+    start, block = 0, FIRST_BLOCK
+    while start < len(pairs):
+        # Most pairs join rows that are in one group already, or groups that are too large. They are
+        # left out at once, because a loop needs a microsecond for each pair.
+        parents = shortened(parents)
+        ends = parents[pairs[start : start + block]]
+        first, second = sizes[ends].T
+        useful = (ends[:, 0] != ends[:, 1]) & (first + second <= limit)
+        for one, other in ends[useful].tolist():
+            left, right = sorted((find_root(parents, one), find_root(parents, other)))
+            if left != right and sizes[left] + sizes[right] <= limit:
+                sizes[left] += sizes[right]
+                parents[right] = left
+        start, block = start + block, 2 * block
+    return group_numbers(shortened(parents))
 
 
 def split(upper: Bools, groups: Ints | None = None, folds: int = FOLDS, seed: int = 0) -> Ints:
@@ -70,15 +92,9 @@ def split_answers(
     """
     if not len(comparisons):
         return split(upper, groups, folds, seed)
+    _, first = np.unique(groups, return_index=True)
     _, group = np.unique(groups, return_inverse=True)
-    parents, sizes = np.arange(group.max() + 1), np.bincount(group)
-    limit = max(MAX_GROUP_SHARE * len(groups), 2)
-    for first, second in group[comparisons[:, :2]].tolist():
-        left, right = find_root(parents, first), find_root(parents, second)
-        if left != right and sizes[left] + sizes[right] <= limit:
-            sizes[min(left, right)] += sizes[max(left, right)]
-            unite(parents, left, right)
-    joined = number_groups(parents)[group]
+    joined = _joined(first[group], comparisons[:, :2])
     kinds = np.zeros((len(groups), 3), bool)
     kinds[: len(upper), 0], kinds[: len(upper), 1], kinds[len(upper) :, 2] = upper, ~upper, True
     return _deal(kinds, joined, max(2, min(folds, int(joined.max()) + 1)), seed)

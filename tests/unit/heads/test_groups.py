@@ -1,7 +1,7 @@
 """Near-duplicates and folds."""
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imgscore.heads.groups import MAX_GROUP_SHARE, fold_groups, split
@@ -132,3 +132,25 @@ def test_split_two_keeps_makes_two_folds():
     fold = split(keep)
     assert fold.max() == 1
     assert sorted(fold[keep]) == [0, 1]
+
+
+@settings(max_examples=20)
+@given(st.integers(0, 2**32))
+def test_fold_groups_of_any_pairs_join_the_nearest_first(seed):
+    """The result is that of a loop over the pairs, also across blocks of pairs."""
+    generator = np.random.default_rng(seed)
+    count = int(generator.integers(2, 300))
+    shape = int(generator.integers(0, 10 * count)), 2
+    rows = np.sort(generator.integers(0, count, shape), axis=1)
+    ratio = generator.random(len(rows)).astype(np.float32)
+    cosine = np.where(generator.random(len(rows)) < 0.02, 1, 0.9).astype(np.float32)
+    none = np.zeros(len(rows), np.float32)
+    pairs = Pairs(count, rows, cosine, ratio, none, none > 0)
+    group = np.arange(count)
+    for place in np.lexsort((ratio, cosine < 1)):
+        left, right = group[rows[place]]
+        size = np.count_nonzero((group == left) | (group == right))
+        if cosine[place] == 1 or size <= max(MAX_GROUP_SHARE * count, 2):
+            group[group == max(left, right)] = min(left, right)
+    expected = np.unique(group, return_inverse=True)[1]
+    assert np.array_equal(fold_groups(pairs), expected)
