@@ -4,6 +4,7 @@ import os
 import queue
 import select
 import threading
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -76,11 +77,11 @@ class Mailbox:
             self._pending.files.add(path)
         self._wake()
 
-    def hint_date(self, path: bytes) -> None:
-        """Add a hint to the mailbox: the date of the file at a path may have changed."""
+    def hint_dates(self, paths: Iterable[bytes]) -> None:
+        """Add hints to the mailbox: the dates of the files at these paths may have changed."""
         with self._lock:
             known = bool(self._pending.dates)
-            self._pending.dates.add(path)
+            self._pending.dates.update(paths)
         if not known:  # The first hint has woken the loop.
             self._wake()
 

@@ -28,10 +28,12 @@ from watchdog.events import (
     FileSystemEvent,
     FileSystemEventHandler,
 )
+from watchdog.observers.api import BaseObserver
 from watchdog.observers.inotify import InotifyEmitter, InotifyObserver
-from watchdog.observers.inotify_c import InotifyConstants, InotifyEvent, InotifyFD, Mask
+from watchdog.observers.inotify_c import InotifyConstants, InotifyFD, Mask
 
 from imgscore.system import mounts
+from imgscored.date_events import EventReader
 from imgscored.mailbox import Mailbox
 from imgscored.root_changes import RootChanges
 
@@ -271,11 +273,11 @@ class _Emitter(InotifyEmitter):
     """A thread of the package watchdog. It requests a full scan after the kernel has lost events.
 
     After such a loss, the package watchdog repairs its own watches. Changes of attributes, such as
-    the date, are posted before the package watchdog makes events of them. Each date that imgscore
-    sets is such a change, so one change must cost only a few microseconds.
+    the date, are posted before the package watchdog makes events of them (see date_events.py).
     """
 
     mailbox: Mailbox
+    reader: EventReader
 
     def get_event_mask_from_filter(self) -> Mask:
         mask = super().get_event_mask_from_filter()
@@ -293,19 +295,14 @@ class _Emitter(InotifyEmitter):
             mailbox.hint_all()
 
         group.on_queue_overflow = repair_and_rescan  # type: ignore[method-assign]
-        report = group.on_event
-
-        def report_or_post(event: InotifyEvent) -> None:
-            if not event.mask & InotifyConstants.IN_ATTRIB:
-                report(event)
-            elif not event.is_directory and (folder := folders.get(event.wd)) is not None:
-                mailbox.hint_date(os.path.join(folder, event.name))
-
-        folders = group._active_callbacks_by_watch
-        group.on_event = report_or_post  # type: ignore[method-assign]
+        self.reader.add(group._active_callbacks_by_watch)
 
 
 class _Observer(InotifyObserver):
     def __init__(self, mailbox: Mailbox) -> None:
-        super().__init__()
-        self._emitter_class = type("Emitter", (_Emitter,), {"mailbox": mailbox})
+        # The reader must be there before the first event, so InotifyObserver does not create its
+        # own one.
+        self._inotify_fd = reader = EventReader(mailbox.hint_dates)
+        reader.start()
+        emitter = type("Emitter", (_Emitter,), {"mailbox": mailbox, "reader": reader})
+        BaseObserver.__init__(self, emitter, inotify_fd=reader)

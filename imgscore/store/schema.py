@@ -1,7 +1,8 @@
 """The records of the store and their encoding. This module does not access the database.
 
 Structs are encoded as arrays. A later version of imgscore may therefore only append fields, and
-each new field needs a default.
+each new field needs a default. Python's cyclic garbage collector does not follow the records of
+which there are many (`gc=False`), because no record can contain itself.
 """
 
 import hashlib
@@ -69,7 +70,7 @@ def _packed(dev: int, ino: int, size: int, ctime_ns: int, mtime_ns: int) -> byte
         return _pack(dev, ino, size + (beyond << _SIZE_BITS), ctime_ns, rest)
 
 
-class Fingerprint(msgspec.Struct, array_like=True, frozen=True):
+class Fingerprint(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """The fields of a file's stat result that change when the file changes."""
 
     dev: int
@@ -126,7 +127,7 @@ class FileAt(NamedTuple):
     path: bytes
 
 
-class Sighting(msgspec.Struct, array_like=True, frozen=True):
+class Sighting(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """The record of the file that was last seen at a path.
 
     `gone_ns`: the time at which a scan found the file missing. 0 means that the file is present.
@@ -262,7 +263,7 @@ class Failure(msgspec.Struct, array_like=True, frozen=True):
         return waits and self.seen == seen and self.decoder == decoder
 
 
-class Original(msgspec.Struct, array_like=True, frozen=True):
+class Original(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """The record of the date (mtime) that a file had before imgscore touched it.
 
     original_ns: the date before the first touch.
@@ -307,7 +308,7 @@ class ForeignDate(msgspec.Struct, array_like=True, frozen=True):
         return self.date_ns - self.before_ns
 
 
-class Touch(msgspec.Struct, array_like=True, frozen=True):
+class Touch(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """One entry of the journal: the change of one file's mtime.
 
     The entry is written before the mtime is set.

@@ -273,7 +273,7 @@ class Trained(msgspec.Struct, tag=True, frozen=True):
     record: HeadRecord
 
 
-class PlannedTouch(msgspec.Struct, frozen=True, array_like=True):
+class PlannedTouch(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A planned touch.
 
     `sighting`: the file with its present date. `after_ns`: the new date of the file, in ns.

@@ -44,3 +44,27 @@ def test_watcher_changed_date_posts_the_file_and_a_read_posts_nothing(tmp_path: 
             pending = mailbox.take()
             assert pending.dates == {os.fsencode(image)}
             assert not pending.files and not pending.trees and not pending.everything
+
+
+def test_watcher_many_changed_dates_posts_each_file_and_the_other_events(tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in ("a", "b", "odd \udcff\n")]
+    images = [folder / f"{number}.png" for folder in folders for number in range(400)]
+    for folder in folders:
+        folder.mkdir()
+    for image in images:
+        image.touch()
+    with closing(Mailbox()) as mailbox, closing(Watcher(mailbox)) as watcher:
+        watcher.watch([os.fsencode(folder) for folder in folders])
+        for number, image in enumerate(images):
+            os.utime(image, ns=(0, number * 10**9))
+        os.utime(folders[0])
+        (folders[1] / "new.png").touch()
+        dates, files = set[bytes](), set[bytes]()
+        while len(dates) < len(images) or not files:
+            assert select.select([mailbox.descriptor], [], [], 60)[0]
+            pending = mailbox.take()
+            assert not pending.everything
+            dates |= pending.dates
+            files |= pending.files
+        assert dates - files == {os.fsencode(image) for image in images}
+        assert files == {os.fsencode(folders[1] / "new.png")}
