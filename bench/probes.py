@@ -32,6 +32,8 @@ ROWS = 1000
 """vectors that are scored or written"""
 DATES = 3000
 """files of the inbox that is planned, and whose dates are set; more than one batch"""
+GROUPED, COMPARED = 200, 10
+"""images that are grouped, and new images that are compared with them one by one"""
 INSERTED = 50
 """new files, each of which gets its place in an ordered inbox and a date"""
 XDG_NAMES = ("CONFIG_HOME", "DATA_HOME", "CACHE_HOME", "RUNTIME_DIR")
@@ -52,6 +54,7 @@ def probes(scratch: Path) -> Iterator[Probe]:
     yield from _order()
     yield from _commands(scratch)
     yield from _inbox(scratch / "planned")
+    yield from _groups(scratch / "groups")
 
 
 def _measure(work: Callable[[], object]) -> float:
@@ -244,3 +247,35 @@ def _inbox(folder: Path) -> Iterator[Probe]:
     yield Probe("plan an inbox of 3,000", plan_again)
     yield Probe("set 3,000 dates", set_dates)
     yield Probe("place 50 new files", insert)
+
+
+def _groups(folder: Path) -> Iterator[Probe]:
+    import numpy as np
+
+    from bench.group_store import commit, context_of, digest_of, fill
+    from imgscore.demo.pictures import draw_all
+    from imgscore.embedders import lite0, registry
+    from imgscore.images.decode import decode
+    from imgscore.store.store import Store
+    from imgscore.workers.compare_new import compare_new
+    from imgscore.workers.find_groups import find_groups
+    from imgscore.workers.group_messages import CompareNew, FindGroups
+
+    pictures = [decode(_encode(image.convert("RGB"), "PNG")) for _, image in draw_all(24)]
+    real = lite0.load().embed(pictures).astype(np.float32)
+    store, spec = Store(folder), registry.spec(registry.BUILT_IN)
+    fill(store, spec, real, [picture.traits for picture in pictures], GROUPED)
+    context = context_of(store, spec)
+
+    def group_all() -> None:
+        list(find_groups(context, FindGroups()))
+
+    for part in find_groups(context, FindGroups()):
+        commit(store, part)
+
+    def compare() -> None:
+        for number in range(COMPARED):
+            compare_new(context, CompareNew([digest_of(number)]))
+
+    yield Probe("group 200 images", partial(_measure, group_all))
+    yield Probe("groups of 10 new files, one by one", partial(_measure, compare))
