@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from imgscore.images.traits import GRID_SIDE
 
 Floats = NDArray[np.float32]
+Ints = NDArray[np.int64]
 
 
 class Trial(NamedTuple):
@@ -51,6 +52,21 @@ BATCH = 512
 """The number of pairs that are compared at once. Their parts use 40 MB."""
 
 
+class _Parts(NamedTuple):
+    """The parts of one length. They are at each of x positions in each of y rows.
+
+    `down`: the weights of the rows of a grid, float32 [y · side, 16]. `across`: the weights of its
+    columns, for products, [side, 16 · x]. `squares`: for two columns with the distance
+    0, 1 and so on, their weights in the sum of the squares of the means of a part, [side · 16, x].
+    `mean`: the weights of the mean of a part × side, [side · 16, x].
+    """
+
+    down: Floats
+    across: Floats
+    squares: list[Floats]
+    mean: Floats
+
+
 class Alignments(NamedTuple):
     """The parts that fit best. `correlations`: float32 [p].
 
@@ -78,6 +94,8 @@ def best_alignments(
     windows = np.tile([0.0, 0.0, 1.0, 1.0], (len(whole), 1))
     if not len(whole):
         return Alignments(found, windows)
+    reduced = {side: _reduced(grids, side) for side in {trial.side for trial in TRIALS}}
+    others = grids.reshape(-1, GRID_SIDE, GRID_SIDE)
     quotient = np.log(aspects[other] / aspects[whole])
     rounded = np.round(quotient / ASPECT_STEP).astype(np.int64)
     order = np.argsort(rounded, kind="stable")
@@ -86,79 +104,79 @@ def best_alignments(
         for first in range(start, stop, BATCH):
             pairs = order[first : min(first + BATCH, stop)]
             step = int(rounded[pairs[0]])
-            found[pairs], windows[pairs] = _compared(grids[whole[pairs]], grids[other[pairs]], step)
+            found[pairs], windows[pairs] = _compared(
+                reduced, others, whole[pairs], other[pairs], step
+            )
     return Alignments(found, windows)
 
 
-def _compared(wholes: Floats, others: Floats, step: int) -> tuple[Floats, NDArray[np.float64]]:
-    """Return the highest correlations of `wholes` [p, 256] with parts of `others`, and the windows.
+def _compared(
+    reduced: dict[int, Floats], others: Floats, whole: Ints, other: Ints, step: int
+) -> tuple[Floats, NDArray[np.float64]]:
+    """Return the highest correlations of whole images with parts of other ones, and the windows.
 
+    `reduced`: the results of `_reduced` for all images, by side. `others`: their grids [n, 16, 16].
     If a step finds too little, its result is halved, so that no limit is reached.
     """
-    best = np.full(len(wholes), -1, np.float32)
-    windows = np.tile([0.0, 0.0, 1.0, 1.0], (len(wholes), 1))
-    left = np.arange(len(wholes))
+    best = np.full(len(whole), -1, np.float32)
+    windows = np.tile([0.0, 0.0, 1.0, 1.0], (len(whole), 1))
+    left = np.arange(len(whole))
     for trial in TRIALS:
-        found, part = _best(_reduced(wholes[left], trial.side), others[left], step, trial)
-        enough = found >= trial.enough
-        best[left] = found if trial is TRIALS[-1] else found / 2
+        found, part = _best(reduced[trial.side][whole[left]], others, other[left], step, trial)
         if trial is TRIALS[-1]:
-            known = np.flatnonzero(part >= 0)
+            best[left] = found
+            known = part >= 0
             windows[left[known]] = _windows_of(step, trial)[part[known]]
             break
-        left = left[enough]
+        best[left] = found / 2
+        left = left[found >= trial.enough]
         if not len(left):
             break
     return best, windows
 
 
 def _best(
-    wholes: Floats, others: Floats, step: int, trial: Trial
-) -> tuple[Floats, NDArray[np.int64]]:
+    wholes: Floats, others: Floats, other: Ints, step: int, trial: Trial
+) -> tuple[Floats, Ints]:
     """Return the highest correlations, and the numbers of the parts; -1: there is no part."""
-    best = np.full(len(wholes), -1, np.float32)
-    chosen = np.full(len(wholes), -1, np.int64)
-    first, size = 0, trial.side**2
-    for parts in _all_parts(others, step, trial):
-        # `wholes` are centred, so the mean of a part has no effect on the product.
-        product = np.matmul(parts, wholes[:, :, None])[..., 0]
-        mean = parts.mean(axis=2)
-        squared = np.einsum("pwk,pwk->pw", parts, parts) - size * mean * mean
-        length = np.sqrt(np.maximum(squared, (MIN_DEVIATION * trial.side) ** 2))
-        correlation = product / length
+    best, chosen = np.full(len(wholes), -1, np.float32), np.full(len(wholes), -1, np.int64)
+    floor, first = (MIN_DEVIATION * trial.side) ** 2, 0
+    # Most images are the other one of several pairs.
+    rows, at = np.unique(other, return_inverse=True)
+    for parts in _parts(step, trial):
+        product, squared = _products(wholes, others[rows], at, parts)
+        correlation = product / np.sqrt(np.maximum(squared, floor))[at]
         highest = correlation.argmax(axis=1)
         value = correlation[np.arange(len(wholes)), highest]
         better = value > best
         best[better], chosen[better] = value[better], first + highest[better]
-        first += parts.shape[1]
+        first += correlation.shape[1]
     return best, chosen
 
 
-def _all_parts(others: Floats, step: int, trial: Trial) -> Iterator[Floats]:
-    """Yield the means of all parts that are tried, in arrays [p, positions, side²]."""
-    if trial is TRIALS[0]:
-        # One large product takes a tenth of the time of many small ones.
-        matrix = _first_matrix(step)
-        if len(matrix):
-            yield (others @ matrix.T).reshape(len(others), -1, trial.side**2)
-        return
-    squares = others.reshape(-1, GRID_SIDE, GRID_SIDE)
-    for down, right in _parts(step, trial):
-        rows = np.tensordot(squares, down, axes=(1, 2))  # [p, x, y, i]
-        parts = np.tensordot(rows, right, axes=(1, 2))  # [p, y, i, x, k]
-        yield parts.transpose(0, 1, 3, 2, 4).reshape(len(others), -1, trial.side**2)
+def _products(wholes: Floats, others: Floats, at: Ints, parts: _Parts) -> tuple[Floats, Floats]:
+    """Return the products of images with parts [p, parts], and the parts' sums of squares.
 
-
-@lru_cache(maxsize=64)
-def _first_matrix(step: int) -> Floats:
-    """Return the weights of all parts of the first trial, float32 [positions · side², 256]."""
-    found = [
-        np.kron(down[y], right[x])
-        for down, right in _parts(step, TRIALS[0])
-        for y in range(len(down))
-        for x in range(len(right))
-    ]
-    return np.concatenate(found) if found else np.empty((0, GRID_SIDE**2), np.float32)
+    `wholes`: centred, so the mean of a part has no effect on a product, [p, side²]. `others`: the
+    grids [u, 16, 16]. `at`: which of them belongs to each image. The sums of the squares of the
+    centred parts are [u, parts]. The means of all parts are never in memory: these products and
+    sums need those of the rows only. Each array is made by one product of large matrices.
+    """
+    side, wide = len(parts.across), parts.mean.shape[1]
+    # For each y and each row of a part, the means of the cells in each column.
+    means = np.matmul(parts.down, others).reshape(-1, side * GRID_SIDE)
+    high = len(means) // len(others)
+    weighted = (wholes.reshape(-1, side) @ parts.across).reshape(len(wholes), -1, wide)
+    product = np.matmul(means.reshape(len(others), high, -1)[at], weighted)
+    squared = (means * means) @ parts.squares[0]
+    flat, shifted = means.ravel(), np.zeros_like(means)
+    for distance, weights in enumerate(parts.squares[1:], 1):
+        # The products of the last columns of a row with the next row have the weight 0.
+        np.multiply(flat[:-distance], flat[distance:], out=shifted.ravel()[:-distance])
+        squared += shifted @ weights
+    mean = means @ parts.mean
+    squared -= mean * mean
+    return product.reshape(len(wholes), -1), squared.reshape(len(others), -1)
 
 
 def _reduced(grids: Floats, side: int) -> Floats:
@@ -174,21 +192,41 @@ def _reduced(grids: Floats, side: int) -> Floats:
     return np.asarray(np.where(clear, means / np.maximum(length, 1e-6), 0), np.float32)
 
 
-@lru_cache(maxsize=256)
-def _parts(step: int, trial: Trial) -> list[tuple[Floats, Floats]]:
-    """Return the parts of a trial, as matrices [positions, side, GRID_SIDE] of both axes.
+@lru_cache(maxsize=512)
+def _parts(step: int, trial: Trial) -> list[_Parts]:
+    """Return the parts of a trial.
 
     `step`: the rounded logarithm of the quotient of the aspect ratios, in steps of ASPECT_STEP.
     """
     return [
-        (np.stack(list(_windows(height, trial))), np.stack(list(_windows(width, trial))))
+        _Parts(_windows(height, trial).reshape(-1, GRID_SIDE), *_across(width, trial))
         for share in trial.shares
         for width, height in [_lengths(share, float(np.exp(step * ASPECT_STEP)))]
         if min(width, height) >= MIN_SHARE
     ]
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=2048)
+def _across(length: float, trial: Trial) -> tuple[Floats, list[Floats], Floats]:
+    """Return `across`, `squares` and `mean` of `_Parts` for parts of this width."""
+    right = _windows(length, trial)
+    across = np.ascontiguousarray(right.transpose(1, 2, 0)).reshape(trial.side, -1)
+    mean = np.tile(right.sum(axis=1).T / trial.side, (trial.side, 1))
+    return across, list(_squares(right)), mean
+
+
+def _squares(right: Floats) -> Iterator[Floats]:
+    """Yield `_Parts.squares`. `right`: the weights of columns, [x, side, 16]."""
+    for distance in range(GRID_SIDE):
+        both = (right[..., : GRID_SIDE - distance] * right[..., distance:]).sum(axis=1)
+        if not both.any():
+            break
+        weights = np.zeros((GRID_SIDE, len(right)), np.float32)
+        weights[: GRID_SIDE - distance] = both.T * (2 if distance else 1)
+        yield np.tile(weights, (right.shape[1], 1))
+
+
+@lru_cache(maxsize=512)
 def _windows_of(step: int, trial: Trial) -> NDArray[np.float64]:
     """Return the windows of the parts of a trial, in the order of `_all_parts`, [positions, 4]."""
     windows = [
@@ -213,11 +251,12 @@ def _lengths(share: float, quotient: float) -> tuple[float, float]:
     return (share / quotient, share) if quotient >= 1 else (share, share * quotient)
 
 
-def _windows(length: float, trial: Trial) -> Iterator[Floats]:
-    """Yield a matrix [side, GRID_SIDE] of weights for each position of a part of this length."""
-    for start in _starts(length, trial):
-        edges = (start + length * np.arange(trial.side + 1) / trial.side) * GRID_SIDE
-        cells = np.arange(GRID_SIDE)
-        overlap = np.minimum(edges[1:, None], cells + 1) - np.maximum(edges[:-1, None], cells)
-        weights = np.clip(overlap, 0, None)
-        yield np.asarray(weights / weights.sum(axis=1, keepdims=True), np.float32)
+@lru_cache(maxsize=2048)
+def _windows(length: float, trial: Trial) -> Floats:
+    """Return the weights of cells for each position of a part, float32 [positions, side, 16]."""
+    starts = np.array(_starts(length, trial))[:, None]
+    edges = (starts + length * np.arange(trial.side + 1) / trial.side) * GRID_SIDE
+    cells = np.arange(GRID_SIDE)
+    last = np.minimum(edges[:, 1:, None], cells + 1)
+    weights = np.clip(last - np.maximum(edges[:, :-1, None], cells), 0, None)
+    return np.asarray(weights / weights.sum(axis=2, keepdims=True), np.float32)

@@ -7,22 +7,25 @@ to the library, so that a new image changes no other pair.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from imgscore.groups.alignment import Alignments, best_alignments
+from imgscore.groups.alignment import best_alignments
 from imgscore.groups.containment import either, gains
 from imgscore.groups.shots import Shot, are_burst, are_series, gap
 from imgscore.groups.verification import (
     BATCH,
     Candidates,
+    Contents,
+    FineGrids,
     Pictures,
     are_different,
     are_equal,
     are_parts,
+    no_fine_grids,
 )
 from imgscore.images.traits import GRID_SIDE
 
@@ -30,8 +33,6 @@ Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 Bytes = NDArray[np.uint8]
-FineGrids = Callable[[Ints], tuple[Bytes, Bools]]
-"""A function that returns the fine grids of rows, uint8 [n, 64, 64], and whether each is known."""
 
 # These limits were tuned on one half of the copies that bench/groups.py makes, and measured on the
 # other half: see bench/RESULTS.md.
@@ -173,32 +174,45 @@ def _find_parts(
     near = np.flatnonzero((kinds == 0) & (cosine >= floor))
     if not len(near):
         return
-    # One search for all pairs is much faster than one for each batch: see `best_alignments`.
-    fits = [
-        best_alignments(images.grids, images.aspects, pairs[near, side], pairs[near, 1 - side])
-        for side in (0, 1)
-    ]
     rich, plain = number >= MIN_TONES, number < VERIFIED_TONES
-    for start in range(0, len(near), FINE_BATCH):
-        part = slice(start, start + FINE_BATCH)
-        rows = np.unique(pairs[near[part]])
-        fine, known = _no_fine_grids(rows) if images.fine is None else images.fine(rows)
-        at = np.searchsorted(rows, pairs[near[part]])
-        both: Bools = np.asarray(known[at].all(axis=1))
-        found = [fit.of(part) for fit in fits]
-        coarse = [fit.correlations[~both] for fit in found]
-        _find_coarse_parts(images, pairs, cosine, kinds, rich, near[part][~both], coarse)
-        if both.any():
-            pictures, chosen = Pictures(fine), near[part][both]
-            found = [fit.of(both) for fit in found]
-            quotients = images.aspects[pairs[chosen, 1]] / images.aspects[pairs[chosen, 0]]
-            for side in (0, 1):
-                shown = at[both, side], at[both, 1 - side], plain[pairs[chosen, side]]
-                same, part_gain = _verified(pictures, *shown, quotients, found[side])
-                kinds[chosen[same]] = PART
-                part_gain *= 2 * side - 1
-                gain[chosen[same]] = either(gain[chosen[same]], part_gain[same])
-                quotients = 1 / quotients
+    rows = np.unique(pairs[near])
+    contents = Contents(rows, images.fine or no_fine_grids)
+    both: Bools = np.asarray(contents.known[np.searchsorted(rows, pairs[near])].all(axis=1))
+    # One search for all pairs is much faster than one for each batch.
+    first, second = pairs[near].T
+    both_ways = np.concatenate([first, second]), np.concatenate([second, first])
+    found = best_alignments(images.grids, images.aspects, *both_ways)
+    fits = [found.of(slice(len(near))), found.of(slice(len(near), None))]
+    coarse = [fit.correlations[~both] for fit in fits]
+    _find_coarse_parts(images, pairs, cosine, kinds, rich, near[~both], coarse)
+    near, fits = near[both], [fit.of(both) for fit in fits]
+    contained = [
+        contents.may_be(images.grids, whole, np.searchsorted(rows, other))
+        for whole, other in (_sides(pairs[near], side) for side in (0, 1))
+    ]
+    chosen = [np.asarray(fit.correlations >= VERIFIED_FIT) for fit in fits]
+    wanted = np.flatnonzero(contained[0] | contained[1] | chosen[0] | chosen[1])
+    for start in range(0, len(wanted), FINE_BATCH):
+        at = wanted[start : start + FINE_BATCH]
+        part, shown = near[at], np.unique(pairs[near[at]])
+        fine, _ = (images.fine or no_fine_grids)(shown)
+        pictures = Pictures(fine, contents.windows[np.searchsorted(rows, shown)])
+        place = np.searchsorted(shown, pairs[part])
+        quotients = images.aspects[pairs[part, 1]] / images.aspects[pairs[part, 0]]
+        for side in (0, 1):
+            pair = Candidates(*_sides(place, side), quotients, plain[pairs[part, side]])
+            windows = pictures.contents[pair.other], fits[side].windows[at]
+            tried = list(zip((contained[side][at], chosen[side][at]), windows, strict=True))
+            same, part_gain = _verified(pictures, pair, tried)
+            kinds[part[same]] = PART
+            part_gain *= 2 * side - 1
+            gain[part[same]] = either(gain[part[same]], part_gain[same])
+            quotients = 1 / quotients
+
+
+def _sides(pairs: Ints, side: int) -> tuple[Ints, Ints]:
+    """Return one image of each pair, and the other one. `side`: 0 or 1, the first one."""
+    return pairs[:, side], pairs[:, 1 - side]
 
 
 def _drop_other_details(images: Images, pairs: Ints, kinds: Ints) -> None:
@@ -215,28 +229,21 @@ def _drop_other_details(images: Images, pairs: Ints, kinds: Ints) -> None:
         kinds[chosen[differ]] = 0
 
 
-def _no_fine_grids(rows: Ints) -> tuple[Bytes, Bools]:
-    return np.empty((len(rows), 0, 0), np.uint8), np.zeros(len(rows), np.bool_)
-
-
 def _verified(
-    pictures: Pictures, whole: Ints, other: Ints, plain: Bools, quotients: NDArray[np.float64],
-    fit: Alignments,
-) -> tuple[Bools, Floats]:  # fmt: skip
+    pictures: Pictures, pairs: Candidates, tried: Sequence[tuple[Bools, NDArray[np.float64]]]
+) -> tuple[Bools, Floats]:
     """Return whether the details of whole images agree with a part of the other ones, bool [p].
 
-    Also return the gains of the other images, float32 [p].
+    `tried`: which pairs are compared, bool [p], and the first windows, float64 [p, 4]. Also return
+    the gains of the other images, float32 [p].
     """
-    same, gain = np.zeros(len(whole), np.bool_), np.zeros(len(whole), np.float32)
-    for tried, starts in (
-        (pictures.framed[other], pictures.contents[other]),
-        (fit.correlations >= VERIFIED_FIT, fit.windows),
-    ):
-        chosen = np.flatnonzero(tried & ~same)
-        pair = Candidates(whole[chosen], other[chosen], quotients[chosen], plain[chosen])
-        same[chosen], windows = are_parts(pictures, pair, starts[chosen])
+    same, gain = np.zeros(len(pairs.whole), np.bool_), np.zeros(len(pairs.whole), np.float32)
+    for wanted, starts in tried:
+        chosen = np.flatnonzero(wanted & ~same)
+        some = pairs.of(chosen)
+        same[chosen], windows = are_parts(pictures, some, starts[chosen])
         found = same[chosen]
-        gain[chosen[found]] = gains(windows[found], pictures.fine[other[chosen[found]]])
+        gain[chosen[found]] = gains(windows[found], pictures.fine[some.other[found]])
     return same, gain
 
 

@@ -6,16 +6,20 @@ the other image, in shares of its sides.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from imgscore.groups.placement import MIN_START, means_of, placed, sums_of, unit_of
 from imgscore.images.traits import FINE_GRID_SIDE
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
+FineGrids = Callable[[Ints], tuple[NDArray[np.uint8], Bools]]
+"""A function that returns the fine grids of rows, uint8 [n, 64, 64], and whether each is known."""
 
 FIT_SIDE = 16
 """The rows and columns of the means by which the place of a part is found."""
@@ -23,15 +27,9 @@ DETAIL_SIDE = 24
 """The rows and columns of the means whose details are compared."""
 BLOCKS = 4
 """The rows and columns of blocks whose details are compared one by one."""
-MAX_STEPS = 5
-"""The largest number of corrections of a place. More of them change it by less than a cell."""
-MAX_STEP = 0.08
-"""The largest correction of a place in one step, as a share of the side of the part."""
-MIN_START, MIN_FIT = 0.45, 0.8
-"""The smallest correlations of the first place, which is corrected, and of the last one, whose
-details are compared. Most pairs of different images are sorted out by them."""
-MIN_LENGTH = 0.15
-"""The smallest side of a part: about 10 cells of a fine grid."""
+MIN_FIT = 0.8
+"""The smallest correlation of the last place, whose details are compared. Most pairs of different
+images are sorted out by it."""
 SURROUNDINGS = 2
 """The distance in means up to which a detail is compared with its surroundings."""
 MIN_DETAILS = 0.8
@@ -80,13 +78,60 @@ class Match(NamedTuple):
 
 
 class Pictures:
-    """Fine grids, uint8 [n, 64, 64], with the sums from which means are computed."""
+    """Fine grids, uint8 [n, 64, 64], with the sums from which means are computed.
 
-    def __init__(self, fine: NDArray[np.uint8]) -> None:
+    `known`: the result of `contents`, if it is known.
+    """
+
+    def __init__(self, fine: NDArray[np.uint8], known: NDArray[np.float64] | None = None) -> None:
         self.fine = fine
-        self.sums = _sums(fine)
-        self.contents = contents(fine)
-        self.framed = self.contents[:, 2] * self.contents[:, 3] <= MAX_CONTENT
+        self.sums = sums_of(fine)
+        step = FINE_GRID_SIDE // FIT_SIDE
+        means = np.diff(np.diff(self.sums[:, ::step, ::step], axis=1), axis=2)
+        self.units = unit_of(means)
+        self.contents = contents(fine) if known is None else known
+
+
+class Contents:
+    """The contents of images without their frames, for the rows `rows` of a library.
+
+    `fine`: the function that returns fine grids. `known`: whether the fine grid is known, bool [n].
+    `windows`: the results of `contents`, float64 [n, 4]. The other fields are private.
+    """
+
+    def __init__(self, rows: Ints, fine: FineGrids) -> None:
+        self.known = np.zeros(len(rows), np.bool_)
+        self.windows = np.tile([0.0, 0.0, 1.0, 1.0], (len(rows), 1))
+        self._place = np.full(len(rows), -1, np.int64)
+        units = [np.empty((0, FIT_SIDE**2), np.float16)]
+        count = 0
+        for start in range(0, len(rows), BATCH):
+            part = slice(start, start + BATCH)
+            grids, known = fine(rows[part])
+            windows = contents(grids)
+            framed = np.flatnonzero(known & (windows[:, 2] * windows[:, 3] <= MAX_CONTENT))
+            means = means_of(sums_of(grids[framed]), windows[framed], FIT_SIDE)
+            units.append(unit_of(means).astype(np.float16))
+            self.known[part], self.windows[part] = known, windows
+            self._place[start + framed] = count + np.arange(len(framed))
+            count += len(framed)
+        self._units = np.concatenate(units)
+
+    def may_be(self, grids: Floats, whole: Ints, other: Ints) -> Bools:
+        """Return whether images can be the contents of framed images, bool [p].
+
+        `grids`: the grids of the library, float32 [n, 256]. `whole`: the rows of the images.
+        `other`: the framed images, as indices of `rows`. An image whose place would not be
+        corrected cannot be the content.
+        """
+        place = self._place[other]
+        framed = np.flatnonzero(place >= 0)
+        found = np.zeros(len(other), np.bool_)
+        for start in range(0, len(framed), 4 * BATCH):
+            at = framed[start : start + 4 * BATCH]
+            units = self._units[place[at]].astype(np.float32)
+            found[at] = np.einsum("pk,pk->p", unit_of(grids[whole[at]]), units) >= MIN_START - 0.03
+        return found
 
 
 class Candidates(NamedTuple):
@@ -101,6 +146,18 @@ class Candidates(NamedTuple):
     quotients: NDArray[np.float64]
     plain: Bools
 
+    def of(self, pairs: Ints | slice) -> Candidates:
+        """Return some of the pairs."""
+        return Candidates(
+            self.whole[pairs], self.other[pairs], self.quotients[pairs], self.plain[pairs]
+        )
+
+
+def no_fine_grids(rows: Ints) -> tuple[NDArray[np.uint8], Bools]:
+    """Return fine grids of which none is known. This function is a FineGrids."""
+    shape = len(rows), FINE_GRID_SIDE, FINE_GRID_SIDE
+    return np.zeros(shape, np.uint8), np.zeros(len(rows), np.bool_)
+
 
 def are_parts(
     pictures: Pictures, pairs: Candidates, starts: NDArray[np.float64]
@@ -113,21 +170,20 @@ def are_parts(
     places = starts.copy()
     for first in range(0, len(found), BATCH):
         part = slice(first, first + BATCH)
-        whole, other = pairs.whole[part], pairs.other[part]
-        quotients, plain = pairs.quotients[part], pairs.plain[part]
-        windows, fit = _placed(pictures.sums[whole], pictures.sums[other], starts[part])
-        kept = np.flatnonzero(fit >= MIN_FIT)
+        whole, other, quotients, plain = pairs.of(part)
+        windows, fit = placed(pictures.units[whole], pictures.sums[other], starts[part])
+        kept = np.flatnonzero((fit >= MIN_FIT) & _has_aspect(windows, quotients))
         if len(kept):
             shown = pictures.fine[whole[kept]], pictures.sums[other[kept]]
             match = compared(*shown, windows[kept])
-            found[first + kept] = _is_equal(match, quotients[kept], plain[kept])
+            found[first + kept] = _is_equal(match, plain[kept])
             places[first + kept] = windows[kept]
     return found, places
 
 
 def are_equal(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> bool:
     """Return whether two fine grids [64, 64] have equal details, but for compression."""
-    match = compared(first[None], _sums(second[None]), np.array([[0.0, 0.0, 1.0, 1.0]]))
+    match = compared(first[None], sums_of(second[None]), np.array([[0.0, 0.0, 1.0, 1.0]]))
     return bool(match.textured[0] >= MIN_TEXTURED and match.blocks[0] >= EQUAL_BLOCKS)
 
 
@@ -137,7 +193,7 @@ def are_different(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> Bools:
     `first`, `second`: the fine grids, uint8 [p, 64, 64]. Images with few details are not different.
     """
     everything = np.tile([0.0, 0.0, 1.0, 1.0], (len(first), 1))
-    match = compared(first, _sums(second), everything)
+    match = compared(first, sums_of(second), everything)
     return np.asarray((match.blocks < SIMILAR_BLOCKS) & (match.textured >= MIN_TEXTURED))
 
 
@@ -164,8 +220,8 @@ def compared(whole: NDArray[np.uint8], other: Floats, windows: NDArray[np.float6
 
     `whole`: uint8 [p, 64, 64]. `other`: sums, float32 [p, 65, 65].
     """
-    pictures = _as_coarse(whole, windows), _means(other, windows, DETAIL_SIDE)
-    first, second = (_unit(_details(picture)) for picture in pictures)
+    pictures = _as_coarse(whole, windows), means_of(other, windows, DETAIL_SIDE)
+    first, second = (unit_of(_details(picture)) for picture in pictures)
     details = np.einsum("pk,pk->p", first, second)
     one, two = (_in_blocks(picture) for picture in pictures)
     lengths = np.linalg.norm(one, axis=2), np.linalg.norm(two, axis=2)
@@ -179,98 +235,19 @@ def compared(whole: NDArray[np.uint8], other: Floats, windows: NDArray[np.float6
     return Match(windows, details, mean, good.astype(np.float32), number)
 
 
-def _is_equal(match: Match, quotients: NDArray[np.float64], plain: Bools) -> Bools:
-    sides = match.windows[:, 2] / match.windows[:, 3]
+def _has_aspect(windows: NDArray[np.float64], quotients: NDArray[np.float64]) -> Bools:
+    """Return whether windows have about the aspect ratio of the whole images, bool [p]."""
+    sides = windows[:, 2] / windows[:, 3]
+    return np.asarray(np.abs(np.log(quotients * sides)) <= MAX_DISTORTION)
+
+
+def _is_equal(match: Match, plain: Bools) -> Bools:
     return np.asarray(
         (match.details >= np.where(plain, PLAIN_DETAILS, MIN_DETAILS))
         & (match.blocks >= np.where(plain, PLAIN_BLOCKS, MIN_BLOCKS))
         & (match.good >= MIN_GOOD)
         & (match.textured >= np.where(plain, PLAIN_TEXTURED, MIN_TEXTURED))
-        & (np.abs(np.log(quotients * sides)) <= MAX_DISTORTION)
     )
-
-
-def _placed(
-    whole: Floats, other: Floats, starts: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], Floats]:
-    """Return the windows near `starts` that fit best, and their correlations.
-
-    Each step solves for the shift and the scale at which the difference is smallest (Lucas and
-    Kanade).
-    """
-    everything = np.tile([0.0, 0.0, 1.0, 1.0], (len(whole), 1))
-    wanted = _unit(_means(whole, everything, FIT_SIDE))
-    middle = ((np.arange(FIT_SIDE) + 0.5) / FIT_SIDE - 0.5).astype(np.float32)
-    best, fit = starts.copy(), np.full(len(starts), -1, np.float32)
-    windows = _inside(starts)
-    rows = np.arange(len(starts))
-    for step in range(MAX_STEPS + 1):
-        means = _means(other[rows], windows, FIT_SIDE)
-        unit = _unit(means)
-        correlation = np.einsum("pk,pk->p", wanted[rows], unit)
-        better = correlation > fit[rows]
-        gain = correlation - fit[rows]
-        best[rows[better]], fit[rows[better]] = windows[better], correlation[better]
-        # A place that no longer improves is found, and a first place that is wrong stays wrong.
-        goes_on = (gain >= 0.002) & (correlation >= MIN_START)
-        if step == MAX_STEPS or not goes_on.any():
-            break
-        rows, windows, means, unit = (values[goes_on] for values in (rows, windows, means, unit))
-        down, right = np.gradient(means, axis=(1, 2))
-        slopes = np.stack(
-            [right, down, right * middle, down * middle[:, None]], axis=1
-        ).reshape(len(rows), 4, -1) * FIT_SIDE  # fmt: skip
-        slopes -= slopes.mean(axis=2, keepdims=True)
-        centred = (means - means.mean(axis=(1, 2), keepdims=True)).reshape(len(rows), -1)
-        slopes /= np.maximum(np.linalg.norm(centred, axis=1), 1e-3)[:, None, None]
-        slopes -= np.einsum("pik,pk->pi", slopes, unit)[:, :, None] * unit[:, None, :]
-        squared = np.einsum("pik,pjk->pij", slopes, slopes)
-        damping = np.einsum("pii->p", squared)[:, None, None] * 2.5e-3 + 1e-6
-        squared += damping * np.eye(4, dtype=np.float32)
-        wrong = np.einsum("pik,pk->pi", slopes, wanted[rows] - unit)
-        moves = np.clip(np.linalg.solve(squared, wrong[..., None])[..., 0], -MAX_STEP, MAX_STEP)
-        windows = _moved(windows, moves)
-    return best, fit
-
-
-def _moved(windows: NDArray[np.float64], moves: Floats) -> NDArray[np.float64]:
-    """Return windows that are shifted by moves[:, :2] and enlarged by moves[:, 2:]."""
-    sides = windows[:, 2:] * (1 + moves[:, 2:])
-    corner = windows[:, :2] + windows[:, 2:] / 2 + windows[:, 2:] * moves[:, :2] - sides / 2
-    return _inside(np.concatenate([corner, sides], axis=1))
-
-
-def _inside(windows: NDArray[np.float64]) -> NDArray[np.float64]:
-    sides = np.clip(windows[:, 2:], MIN_LENGTH, 1.0)
-    return np.concatenate([np.clip(windows[:, :2], 0, 1 - sides), sides], axis=1)
-
-
-def _sums(fine: NDArray[np.uint8]) -> Floats:
-    """Return the sums of all cells above and left of each corner, float32 [p, 65, 65]."""
-    sums = np.zeros((len(fine), FINE_GRID_SIDE + 1, FINE_GRID_SIDE + 1), np.float32)
-    sums[:, 1:, 1:] = fine.cumsum(axis=1, dtype=np.float32).cumsum(axis=2)
-    return sums
-
-
-def _means(sums: Floats, windows: NDArray[np.float64], side: int) -> Floats:
-    """Return the means of side × side parts of windows, float32 [p, side, side]."""
-    pairs = np.arange(len(sums))[:, None]
-    steps = np.arange(side + 1) / side
-    across, down = (
-        (windows[:, axis, None] + windows[:, axis + 2, None] * steps) * FINE_GRID_SIDE
-        for axis in (0, 1)
-    )
-    row = np.minimum(down.astype(np.int64), FINE_GRID_SIDE - 1)
-    share = (down - row).astype(np.float32)[:, :, None]
-    rows = sums[pairs, row] * (1 - share) + sums[pairs, row + 1] * share
-    column = np.minimum(across.astype(np.int64), FINE_GRID_SIDE - 1)
-    share = (across - column).astype(np.float32)[:, :, None]
-    rows = rows.transpose(0, 2, 1)
-    corners = rows[pairs, column] * (1 - share) + rows[pairs, column + 1] * share
-    parts = np.diff(np.diff(corners, axis=1), axis=2).transpose(0, 2, 1)
-    area = windows[:, 2] * windows[:, 3] * (FINE_GRID_SIDE / side) ** 2
-    means: Floats = (parts / np.maximum(area, 1e-3)[:, None, None]).astype(np.float32)
-    return means
 
 
 def _as_coarse(fine: NDArray[np.uint8], windows: NDArray[np.float64]) -> Floats:
@@ -297,20 +274,13 @@ def _weights(start: NDArray[np.float64], length: NDArray[np.float64]) -> Floats:
     return weights
 
 
-def _overlaps(outer: NDArray[np.float64], inner: NDArray[np.float64]) -> Floats:
+def _overlaps(outer: NDArray[np.floating], inner: NDArray[np.floating]) -> Floats:
     """Return how much of each part of `outer` is in each part of `inner`, float32 [p, m, n]."""
+    outer, inner = outer.astype(np.float32), inner.astype(np.float32)
     last = np.minimum(outer[:, 1:, None], inner[:, None, 1:])
     overlap = np.maximum(last - np.maximum(outer[:, :-1, None], inner[:, None, :-1]), 0)
     total = np.maximum(overlap.sum(axis=2, keepdims=True), 1e-9)
     return np.asarray(overlap / total, np.float32)
-
-
-def _unit(pictures: Floats) -> Floats:
-    """Return pictures centred and of unit length, float32 [p, side²]."""
-    rows: Floats = pictures.reshape(len(pictures), -1)
-    rows = rows - rows.mean(axis=1, keepdims=True)
-    rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-3)
-    return rows
 
 
 def _details(pictures: Floats) -> Floats:

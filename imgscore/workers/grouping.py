@@ -21,7 +21,8 @@ from imgscore.store.similarity import Link
 
 if TYPE_CHECKING:
     from imgscore.embedders.registry import Spec
-    from imgscore.groups.find import FineGrids, Floats, Ints
+    from imgscore.groups.find import Floats, Ints
+    from imgscore.groups.verification import FineGrids
     from imgscore.store.transaction import Txn
 
 PART_ROWS = 1000
