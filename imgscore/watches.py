@@ -4,7 +4,7 @@ It reads no files, except that `Watches.of` also checks the folders: see watch_f
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -212,9 +212,24 @@ class Watches:
         Such a file is hidden, or its name is not the name of a finished image. A client can ask for
         the score of such a file, but the file gets no date and no label from its place.
         """
-        if self.hides(path) or not is_image_name(os.path.basename(path)):
+        if path in self._places:
+            return self._places[path] if is_image_name(os.path.basename(path)) else None
+        parent, _, name = path.rpartition(b"/")
+        folder, hidden = self._facts_of(parent)
+        if hidden or folder is None or name.startswith(b".") or not is_image_name(name):
             return None
-        return self.locate(path)
+        return self._places[folder]
+
+    def former_paths(self, path: bytes, place: Place) -> Iterator[bytes]:
+        """Yield the paths in the folders of a watch from which a file may have come to `path`.
+
+        They have the same path below their folder, or the same name. `place`: the place of `path`.
+        """
+        folder = self.folder(path) or b""
+        for name in {path[len(folder) :], b"/" + os.path.basename(path)}:
+            for other, _ in place.watch.folders():
+                if other + name != path:
+                    yield other + name
 
     def with_trash(self) -> list[bytes]:
         """Return the folders of all watches whose setting `xdg_trash` is true.

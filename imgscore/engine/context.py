@@ -1,5 +1,6 @@
 """The state that all stages share: the store, the watches, the embedder and the worker pool."""
 
+from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -12,7 +13,7 @@ from imgscore.engine.problems import Problems
 from imgscore.store import heads
 from imgscore.store.store import Store
 from imgscore.watches import Watches, within
-from imgscore.workers.messages import Answer, Task
+from imgscore.workers.messages import Answer, IndexFile, Task
 
 
 class WorkerPool(Protocol):
@@ -36,7 +37,12 @@ class WorkerPool(Protocol):
 
     def has_room(self) -> bool: ...
 
+    @property
+    def room(self) -> int: ...
+
     def submit(self, task: Task) -> bool: ...
+
+    def submit_all(self, tasks: deque[IndexFile]) -> None: ...
 
     def warm_up(self) -> None: ...
 

@@ -18,6 +18,7 @@ from imgscore.engine import rating_changes, taste_changes
 from imgscore.engine.backups import BackupJob
 from imgscore.engine.context import EngineContext, WorkerPool
 from imgscore.engine.events import EventLog
+from imgscore.engine.feed import feed_workers
 from imgscore.engine.folder_recorder import FolderRecorder
 from imgscore.engine.group_finder import GroupFinder
 from imgscore.engine.indexer import Indexer
@@ -43,6 +44,8 @@ from imgscore.watches import Watches
 from imgscore.workers.messages import (
     Answer,
     Crashed,
+    FileIndexed,
+    IndexFile,
     Interrupted,
     ModelUnavailable,
     Notice,
@@ -55,9 +58,6 @@ logger = logging.getLogger(__name__)
 # The longest wait of one step, in seconds. The kernel limits a wait to 24 days (2**31 ms), but a
 # pause may be longer. During a long pause, the engine waits several times.
 MAX_SECONDS = 86_400.0
-# While many files wait for workers, the time between two passes of all stages, in seconds. A pass
-# takes about a millisecond; with 16 workers, it would follow nearly each of 1,000 answers a second.
-FEED_SECONDS = 0.025
 
 
 class Engine:
@@ -217,26 +217,10 @@ class Engine:
             return
         until = min((at for at in times if at is not None), default=None)
         wait = None if until is None else min(max(0.0, until - time.monotonic()), MAX_SECONDS)
-        for task, answer in self.ctx.pool.answers(wait, wake):
-            self._take(task, answer)
-        self._feed_workers(now + FEED_SECONDS, wake)
-
-    def _feed_workers(self, until: float, wake: int | None) -> None:
-        """While many files wait, send files to workers and take answers, and do nothing else.
-
-        `until`: in monotonic seconds. `wake`: see `step`; a client waits at most until then.
-        """
-        if self.ctx.problems.retry_at(self) or self.ctx.problems.retry_at(self.indexer):
-            return
-        conditions = self._conditions(time.monotonic(), idle=False)
-        while self.indexer.has_backlog(conditions) and (left := until - time.monotonic()) > 0:
-            with self.ctx.problems.errors_of(self.indexer):
-                self.indexer.hand_out(conditions)
-            answers = self.ctx.pool.answers(left, wake)
-            if not answers:
-                return
-            for task, answer in answers:
-                self._take(task, answer)
+        self._take_all(self.ctx.pool.answers(wait, wake))
+        if self.ctx.problems.retry_at(self) is None:
+            conditions = self._conditions(time.monotonic(), idle=False)
+            feed_workers(self.ctx, self.indexer, conditions, self._take_all, wake)
 
     def _advance(self, now: float, *, idle: bool) -> None:
         """Advance every stage once, except the stages that wait because of a problem.
@@ -316,6 +300,24 @@ class Engine:
         return self.ctx.problems.retry_at(stage)
 
     # ---- answers of workers
+
+    def _take_all(self, answers: Iterable[tuple[Task, Answer]]) -> None:
+        """Pass answers to their stages. The answers about files that were read go in one call."""
+        indexed: list[tuple[IndexFile, FileIndexed]] = []
+        for task, answer in answers:
+            if isinstance(task, IndexFile) and isinstance(answer, FileIndexed):
+                indexed.append((task, answer))
+            else:
+                self._take(task, answer)
+        if not indexed:
+            return
+        self.ctx.changed()
+        self.ctx.problems.answered(self.indexer)
+        with self.ctx.problems.errors_of(self.indexer):
+            self.indexer.take_indexed(indexed)
+            return
+        for task, _ in indexed:
+            self.indexer.retry(task)
 
     def _take(self, task: Task, answer: Answer) -> None:
         """Pass a worker's answer to the stage that handles the task.

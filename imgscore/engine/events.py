@@ -6,6 +6,7 @@ of the workers, and are not stored.
 
 import os
 from collections import Counter, deque
+from collections.abc import Callable
 from itertools import takewhile
 
 from imgscore import events
@@ -36,11 +37,16 @@ class EventLog:
         self._store = store
         self._label = labels.last_sequence(txn)
         self._touch = journal.last_number(txn)
-        self._events: deque[Event] = deque(maxlen=KEPT)
+        self._events: deque[Event | Callable[[], Event]] = deque(maxlen=KEPT)
         self._number = 0
 
     def emit(self, event: Event) -> None:
         """Append an event."""
+        self._number += 1
+        self._events.append(event)
+
+    def emit_later(self, event: Callable[[], Event]) -> None:
+        """Append an event that is built when a client reads it."""
         self._number += 1
         self._events.append(event)
 
@@ -51,7 +57,8 @@ class EventLog:
         """
         self._read_logs()
         new = min(self._number - number, len(self._events))
-        return self._number, list(self._events)[len(self._events) - new :]
+        newest = list(self._events)[len(self._events) - new :]
+        return self._number, [event() if callable(event) else event for event in newest]
 
     def _read_logs(self) -> None:
         with self._store.read() as txn:

@@ -22,9 +22,8 @@ from imgscore.workers.pool import NoWorkerError
 
 # The largest number of files of a commit, which waits for the disk; seconds until a smaller one.
 BATCH, BATCH_SECONDS = 1024, 0.5
-# The longest wait for answers of workers during a commit, in seconds. After it, the end of the
-# commit is checked.
-COLLECT_SECONDS = 0.02
+# The time in which answers of workers gather during a commit, in seconds; see `feed`.
+COLLECT_SECONDS = 0.015
 # The time for which one thread may keep the other one from running, in seconds, during a commit.
 # With Python's 5 ms, each file that is sent to a worker would wait for so long.
 SWITCH_SECONDS = 0.0002
@@ -50,6 +49,10 @@ class IndexResults:
             self._since = time.monotonic()
         self._results.append((task, answer))
         self._seen[task.path] = answer.seen
+
+    def __contains__(self, path: bytes) -> bool:
+        """Return whether the next commit stores an answer about the file at `path`."""
+        return path in self._seen
 
     def has_read(self, path: bytes, seen: Fingerprint) -> bool:
         """Return whether the next commit stores this version of the file at `path`."""
@@ -106,7 +109,8 @@ class IndexResults:
             with contextlib.suppress(NoWorkerError):
                 while thread.is_alive():
                     meanwhile()
-                    self.ctx.pool.collect(COLLECT_SECONDS)
+                    thread.join(COLLECT_SECONDS)
+                    self.ctx.pool.collect(0.0)
         finally:
             thread.join()
             sys.setswitchinterval(interval)

@@ -32,15 +32,15 @@ class IndexRun:
     def begin(self) -> None:
         """Begin a run if no run is in progress.
 
-        Call this for each file that is sent to a worker.
+        Call this whenever files are sent to workers.
         """
         if self._began is None:
             self._began = self._logged = time.monotonic()
             self._labels_before = self._labels()
 
-    def count(self, *, failed: bool) -> None:
-        """Count a file. `failed`: whether the file could not be indexed."""
-        self._indexed += not failed
+    def count(self, indexed: int, failed: int) -> None:
+        """Count files. `failed`: the number of those that could not be indexed."""
+        self._indexed += indexed
         self._failed += failed
         self._last = time.monotonic()
 

@@ -7,13 +7,17 @@ and embeds the file.
 import logging
 import os
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Sequence
 from functools import partial
 
+from imgscore.engine.changed_file import differs_from_store
 from imgscore.engine.context import EngineContext
-from imgscore.engine.index_events import index_event
+from imgscore.engine.folder_scans import FolderScans
+from imgscore.engine.index_events import index_event, indexed_event
 from imgscore.engine.index_results import IndexResults
 from imgscore.engine.index_run import IndexRun
+from imgscore.engine.index_tasks import index_tasks
 from imgscore.engine.left_alone import LeftAlone
 from imgscore.engine.missing_files import MissingFiles
 from imgscore.engine.reembed import Reembedding
@@ -24,12 +28,11 @@ from imgscore.engine.urgency import least_urgent
 from imgscore.images.formats import is_image_name, is_unfinished_name
 from imgscore.images.version import DECODER_VERSION
 from imgscore.reconcile.debounce import Hints, IndexQueue, Urgency
-from imgscore.reconcile.scan import ScanBatch, scan
+from imgscore.reconcile.scan import ChangedFile
 from imgscore.reconcile.walk import fingerprint_of, is_skipped
-from imgscore.store import failures, sightings
+from imgscore.store import failures
 from imgscore.store.schema import Failure, Fingerprint
 from imgscore.store.transaction import Txn
-from imgscore.watches import name_below, within
 from imgscore.workers.messages import (
     Answer,
     Crashed,
@@ -39,16 +42,11 @@ from imgscore.workers.messages import (
     Refused,
     Unreadable,
 )
-from imgscore.workers.pool import NoWorkerError
 
 logger = logging.getLogger(__name__)
 
 # The number of files that wait for workers from which the other stages get their turn less often.
 BACKLOG = 64
-
-# The largest number of queued scans. Each scan reads all sightings under its folder, so one scan of
-# all watched folders is cheaper than more scans, for example while an archive is unpacked.
-MAX_SCANS = 16
 
 CRASH_REMEDY = "open the file in an image program and save it again, or move it elsewhere"
 
@@ -73,7 +71,7 @@ class Indexer(Stage[IndexFile]):
         """whether some changed file will be sent to a worker after its settle time"""
         self.indexed = 0
         """the number of files indexed since the start"""
-        self._scans: list[tuple[bytes, Iterator[ScanBatch]]] = []
+        self._scans = FolderScans(ctx)
         self._results = IndexResults(ctx)
         self._found = Effects()  # what scans have found for other stages
         self.retries = Retries(ctx.store)
@@ -105,14 +103,7 @@ class Indexer(Stage[IndexFile]):
         if is_skipped(self.ctx.watches, root + b"/"):
             return
         self._found.trash_changed = True
-        if any(within(root, queued) for queued, _ in self._scans[1:]):
-            return  # Another scan, which is queued but has not begun, includes `root`.
-        self._scans = [(queued, scan) for queued, scan in self._scans if not within(queued, root)]
-        if len(self._scans) >= MAX_SCANS and root not in self.ctx.watches.roots():
-            self.hint_all()
-            return
-        slices = scan(self.ctx.store, self.ctx.watches, root, DECODER_VERSION)
-        self._scans.append((root, slices))
+        self._scans.add(root)
 
     def hint_all(self) -> None:
         """Schedule scans that compare all watched folders with the store."""
@@ -236,21 +227,16 @@ class Indexer(Stage[IndexFile]):
         return effects
 
     def _scan_slice(self, now: float) -> None:
-        if not self._scans:
+        found = self._scans.next_part() if self._scans else None
+        if found is None:
             return
-        root, slices = self._scans[0]
-        part = next(slices, None)
-        if part is None:
-            self._scans.pop(0)
-            logger.debug("scanned %s", os.fsdecode(root))
-            return
+        root, part = found
         if part.offline:
             self.ctx.offline.add(root)
         elif root in self.ctx.offline:
             self.ctx.offline.discard(root)
             self.embed_missing()
-        for path in part.changed:
-            self.hints.add(path, now - self.hints.settle)
+        self._queue_changed(part.changed, now)
         self._expects |= bool(part.changed)
         self._missing.add(part.gone)
         self._found.sidecars |= {*part.sidecars}
@@ -261,6 +247,22 @@ class Indexer(Stage[IndexFile]):
             reason = f"cannot be listed: {folder.reason}"
             self._fail(folder.path, reason, "give yourself permission to read the folder")
         self.ctx.changed()
+
+    def _queue_changed(self, files: Iterable[ChangedFile], now: float) -> None:
+        """Queue files that a scan has just compared with the store. A hint compares them again.
+
+        A file that may still change, or that may have been moved, becomes a hint.
+        """
+        settled_ns = time.time_ns() - int(self.hints.settle * 1e9)
+        moved, out, results, asked = self._missing.moved, self._out, self._results, self._asked
+        for path, status, role in files:
+            if (
+                status.st_ctime_ns > settled_ns or role is None
+                or path in out or path in results or path in asked or moved
+            ):  # fmt: skip
+                self.hints.add(path, now - self.hints.settle)
+            else:
+                self._queue.add(path, "inbox" if role == "inbox" else "teaches")
 
     def _compare_hints(self, now: float) -> None:
         for path in self.retries.take(time.time_ns()):
@@ -284,49 +286,34 @@ class Indexer(Stage[IndexFile]):
             if place is None or answer is None or path in self._asked:
                 self._queue.add(path, self._urgency(path))
             else:
-                self._keep(IndexFile(path, place.watch.taste, None), answer)
+                self._results.add(IndexFile(path, place.watch.taste, None), answer)
 
     def _is_news(self, txn: Txn, path: bytes, seen: Fingerprint) -> bool:
         """Return whether the file at `path` must be indexed. `seen`: its present fingerprint."""
-        place = self.ctx.watches.locate(path)
-        failure, known = failures.find(txn, path), sightings.find(txn, path)
-        if failure is not None:
-            return not failure.is_current(seen, DECODER_VERSION, time.time_ns())
-        return (
-            known is None
-            or place is None
-            or bool(known.gone_ns)
-            or known.seen != seen
-            or path in self.reembedding
-            or (known.inbox, known.role) != (place.watch.inbox, place.role)
-        )
+        again = path in self.reembedding
+        return differs_from_store(txn, self.ctx.watches, path, seen, known_too=again)
 
     def hand_out(self, conditions: Conditions) -> None:
         """Send files to the workers that can accept them."""
-        last = least_urgent(conditions)
-        if not len(self._queue) or not self.ctx.pool.has_room():
+        room = self.ctx.pool.room if self._queue else 0
+        if not room:
             return
-        watches = self.ctx.watches
-        heads = {watch.taste: self.ctx.head(watch.taste) for watch in watches.all}
-        while self.ctx.pool.has_room():
-            path = self._queue.take(last)
-            if path is None:
-                return
-            place, asked = watches.image_place(path), self._asked.taste(path)
-            taste = asked or (place.watch.taste if place is not None else None)
-            if taste is not None:
-                head = heads[taste] if taste in heads else self.ctx.head(taste)
-                try:
-                    patience = self.ctx.config.daemon.incomplete
-                    name = name_below(place.watch.inbox, place.role, path) if place else None
-                    self.ctx.pool.submit(IndexFile(path, taste, head, patience, name=name))
-                except NoWorkerError:
-                    self._queue.add(path, self._urgency(path))
-                    raise
-                self._out[path] = False
+        paths = self._queue.take(room, least_urgent(conditions))
+        tasks = list(index_tasks(self.ctx, self._asked, paths))
+        waiting = deque[IndexFile](tasks)
+        try:
+            self.ctx.pool.submit_all(waiting)
+        finally:
+            sent = tasks[: len(tasks) - len(waiting)]
+            for task in tasks[len(sent) :]:
+                self._queue.add(task.path, self._urgency(task.path))
+            for task in sent:
+                self._out[task.path] = False
+                place = self.ctx.watches.image_place(task.path)
                 if place is not None and place.role != "inbox":
-                    self._teaching.add(path)
-                self._run.begin()
+                    self._teaching.add(task.path)
+        if sent:
+            self._run.begin()
 
     def _urgency(self, path: bytes) -> Urgency:
         """Return the urgency with which the file at `path` is indexed."""
@@ -335,24 +322,39 @@ class Indexer(Stage[IndexFile]):
         place = self.ctx.watches.locate(path)
         return "inbox" if place is None or place.role == "inbox" else "teaches"
 
+    def take_indexed(self, answers: Sequence[tuple[IndexFile, FileIndexed]]) -> None:
+        """Keep many answers of workers for the next commit."""
+        now, log = time.monotonic(), logger.isEnabledFor(logging.DEBUG)
+        for task, answer in answers:
+            path = task.path
+            self.ctx.event_log.emit_later(indexed_event(task, answer))
+            if self._out.pop(path, False):
+                self.hints.add(path, now)
+            if path in self._asked and self._asked.give(task, answer):
+                self._queue.add(path, "asked")  # Other tickets need the score of another taste.
+            self._results.add(task, answer)
+            self.retries.add(path, answer)
+            if log:
+                logger.debug("%s %s", "embedded" if answer.vector else "knew", answer.digest.hex())
+        failed = sum(answer.failure is not None for _, answer in answers)
+        self.indexed += len(answers)
+        self._run.count(len(answers) - failed, failed)
+
     def take(self, task: IndexFile, answer: Answer) -> None:
         """Keep a worker's answer for the next commit. If indexing failed, store the error now."""
         answer = self._missing.moved.instead_of(task, answer)
+        if isinstance(answer, FileIndexed):
+            self.take_indexed([(task, answer)])
+            return
         if (event := index_event(task, answer)) is not None:
             self.ctx.event_log.emit(event)
         again = self._out.pop(task.path, False)
         if self._asked.give(task, answer):  # Other tickets need the score of another taste.
             self._queue.add(task.path, "asked")
-        if not isinstance(answer, FileIndexed):
-            self._teaching.discard(task.path)
+        self._teaching.discard(task.path)
         if isinstance(answer, Unreadable | Refused | Crashed):
-            self._run.count(failed=True)
+            self._run.count(0, failed=1)
         match answer:
-            case FileIndexed():
-                self._keep(task, answer)
-                self.indexed += 1
-                self._run.count(failed=answer.failure is not None)
-                logger.debug("%s %s", "embedded" if answer.vector else "knew", answer.digest.hex())
             case ModelUnavailable():
                 if self.ctx.watches.image_place(task.path) is not None:
                     self._queue.add(task.path, self._urgency(task.path))
@@ -367,11 +369,6 @@ class Indexer(Stage[IndexFile]):
                 again = True
         if again:
             self.hints.add(task.path, time.monotonic())
-
-    def _keep(self, task: IndexFile, answer: FileIndexed) -> None:
-        """Keep an answer for the next commit."""
-        self._results.add(task, answer)
-        self.retries.add(task.path, answer)
 
     def _fail(self, path: bytes, reason: str, remedy: str) -> None:
         seen = fingerprint_of(path) or Fingerprint(0, 0, 0, 0, 0)

@@ -6,11 +6,13 @@ crash before the commit, the next scan finds the files again, so no label is los
 
 import os
 import time
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 
 from msgspec import structs
 
 from imgscore.engine import date_changes
+from imgscore.engine.new_files import store_new_files
 from imgscore.engine.place_labels import PlaceLabels
 from imgscore.engine.stage import Effects
 from imgscore.reconcile import identity
@@ -50,38 +52,62 @@ def ingest_batch(
     """Store a batch of answers. Return the effects on other stages."""
     batch = list(batch)
     now_ns = time.time_ns()
-    ingest = _Ingest(txn, watches, now_ns, date_changes.observe(txn, batch, watches, now_ns))
-    new_vectors: list[tuple[bytes, bytes]] = []
-    for task, answer in batch:
+    effects = Effects()
+    known = store_new_files(txn, batch, watches, effects)
+    shifts_now = date_changes.observe(txn, known, watches, now_ns) if known else NO_SHIFTS
+    ingest = _Ingest(txn, watches, now_ns, effects, shifts_now)
+    for task, answer in known:
         place = watches.image_place(task.path)
         if place is not None:
             ingest.sighting(task.path, answer, place)
             if answer.failure:
-                why = answer.failure
-                failures.record(
-                    txn,
-                    Failure(
-                        task.path,
-                        answer.seen,
-                        answer.digest,
-                        why.reason,
-                        why.remedy,
-                        decoder,
-                        why.retry_ns,
-                    ),
-                )
+                failures.record(txn, _failure(task, answer, decoder))
             else:
                 failures.forget(txn, task.path)
-        if answer.vector is not None:
-            new_vectors.append((answer.digest, answer.vector))
+    for _, answer in batch:
         if answer.name is not None:
             name_vectors.put(txn, *answer.name)
-        if answer.traits is not None:
-            traits.record(txn, answer.digest, answer.traits)
-            similarity.enqueue(txn, answer.digest)
-        ingest.score(task, answer)
-    vectors.append(txn, embedder, new_vectors)
+    described = [(answer.digest, answer.traits) for _, answer in batch if answer.traits is not None]
+    traits.record_all(txn, described)
+    similarity.enqueue(txn, [digest for digest, _ in described])
+    vectors.append(
+        txn,
+        embedder,
+        [(answer.digest, answer.vector) for _, answer in batch if answer.vector is not None],
+    )
+    _record_scores(txn, batch, effects)
     return ingest.finish()
+
+
+def _failure(task: IndexFile, answer: FileIndexed, decoder: int) -> Failure:
+    why = answer.failure
+    assert why is not None
+    return Failure(
+        task.path, answer.seen, answer.digest, why.reason, why.remedy, decoder, why.retry_ns
+    )
+
+
+def _record_scores(
+    txn: Txn, batch: Sequence[tuple[IndexFile, FileIndexed]], effects: Effects
+) -> None:
+    """Record the scores that workers computed for files.
+
+    If a taste's head has changed since then, or if a score is missing, add the taste to
+    `effects.unscored`.
+    """
+    packed: defaultdict[tuple[str, str], list[bytes]] = defaultdict(list)
+    for task, answer in batch:
+        if answer.score is not None and task.head is not None:
+            packed[task.taste, task.head].append(scores.pack(answer.digest, *answer.score))
+    for (taste, head), values in packed.items():
+        scores.record(txn, taste, head, b"".join(values))
+    in_use = {taste: heads.current(txn, taste) for taste in {task.taste for task, _ in batch}}
+    for task, answer in batch:
+        if answer.failure:
+            continue  # The file has no vector, so it cannot have a score.
+        current = in_use[task.taste]
+        if current is not None and (answer.score is None or current.version != task.head):
+            effects.unscored.add(task.taste)
 
 
 class _Ingest:
@@ -90,12 +116,19 @@ class _Ingest:
     All records of the batch have the same time.
     """
 
-    def __init__(self, txn: Txn, watches: Watches, now_ns: int, shifts: Shifts = NO_SHIFTS) -> None:
+    def __init__(
+        self,
+        txn: Txn,
+        watches: Watches,
+        now_ns: int,
+        effects: Effects,
+        shifts: Shifts = NO_SHIFTS,
+    ) -> None:
         self.txn = txn
         self.shifts = shifts
         self.watches = watches
         self.now_ns = now_ns
-        self.effects = Effects()
+        self.effects = effects
         self._sightings: dict[bytes, dict[bytes, Sighting]] = {}
         self._labels = PlaceLabels(txn, watches, now_ns, self._sightings_of)
 
@@ -115,21 +148,6 @@ class _Ingest:
             copies = sightings.of_digest(self.txn, digest)
             self._sightings[digest] = {copy.path: copy for copy in copies}
         return self._sightings[digest]
-
-    def score(self, task: IndexFile, answer: FileIndexed) -> None:
-        """Record the score that a worker computed for a file.
-
-        If the taste's head has changed since then, or if there is no score, add the taste to
-        `effects.unscored`.
-        """
-        if answer.score is not None and task.head is not None:
-            packed = scores.pack(answer.digest, *answer.score)
-            scores.record(self.txn, task.taste, task.head, packed)
-        head = heads.current(self.txn, task.taste)
-        if answer.failure:
-            return  # The file has no vector, so it cannot have a score.
-        if head is not None and (answer.score is None or head.version != task.head):
-            self.effects.unscored.add(task.taste)
 
     def sighting(self, path: bytes, answer: FileIndexed, place: Place) -> None:
         """Record that a file with this digest is at `path`.
@@ -226,7 +244,7 @@ def mark_gone(txn: Txn, paths: Iterable[bytes], watches: Watches) -> Effects:
     remains, as reconcile/label_rules.py describes. A path whose disk may not be mounted, or that
     contains a file again, is skipped.
     """
-    ingest = _Ingest(txn, watches, time.time_ns())
+    ingest = _Ingest(txn, watches, time.time_ns(), Effects())
     for path in paths:
         ingest.gone(path)
     return ingest.finish()

@@ -27,6 +27,9 @@ class MovedFiles:
         self._vanished: dict[_Key, tuple[float, bytes]] = {}
         """maps a file to the time at which it vanished, and to its digest"""
 
+    def __len__(self) -> int:
+        return len(self._vanished)
+
     def add(self, paths: Iterable[bytes]) -> None:
         """Remember the files that are missing at these paths."""
         now = time.monotonic()

@@ -7,7 +7,7 @@ in the batch does not matter.
 
 import os
 from collections.abc import Callable, Iterable, Mapping
-from itertools import islice, product
+from itertools import islice
 from typing import NamedTuple
 
 from imgscore.engine import siblings
@@ -241,12 +241,10 @@ class PlaceLabels:
         The file still has the inode or the date of the record. Without these conditions, a deleted
         file and a new file with the same name could be taken for one file.
         """
-        folder = self.watches.folder(path) or b""
-        names = {path[len(folder) :], b"/" + os.path.basename(path)}
         found: list[Sighting] = []
-        for name, (other, _) in product(names, place.watch.folders()):
-            former = sightings.find(self.txn, other + name)
-            if former is None or former.path == path or former.digest == digest:
+        for other in self.watches.former_paths(path, place):
+            former = sightings.find(self.txn, other)
+            if former is None or former.digest == digest:
                 continue
             same = _same_file(former.seen, seen) or former.seen.mtime_ns == seen.mtime_ns
             recent = not former.gone_ns or self.now_ns - former.gone_ns <= SAVE_WINDOW_NS

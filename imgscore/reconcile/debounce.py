@@ -114,15 +114,17 @@ class IndexQueue:
         """Return whether the queue contains a path with the urgency `last` or a higher urgency."""
         return any(self._paths[urgency] for urgency in self._up_to(last))
 
-    def take(self, last: Urgency = "again") -> bytes | None:
-        """Remove the first of the most urgent paths from the queue, and return this path.
+    def take(self, count: int, last: Urgency = "again") -> list[bytes]:
+        """Remove the first `count` of the most urgent paths from the queue, and return them.
 
-        A path that is less urgent than `last` is not removed. None means that no path was removed.
+        A path that is less urgent than `last` is not removed.
         """
+        taken: list[bytes] = []
         for urgency in self._up_to(last):
-            if self._paths[urgency]:
-                return self._paths[urgency].popitem(last=False)[0]
-        return None
+            paths = self._paths[urgency]
+            while paths and len(taken) < count:
+                taken.append(paths.popitem(last=False)[0])
+        return taken
 
     def _up_to(self, last: Urgency) -> Iterator[Urgency]:
         for urgency in self._paths:

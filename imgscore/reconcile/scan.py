@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from imgscore.reconcile import hard_links
 from imgscore.reconcile.sidecar_scan import SidecarScan
@@ -19,18 +20,29 @@ from imgscore.store.path_keys import PathKeys
 from imgscore.store.schema import Fingerprint, packed_stat, path_key
 from imgscore.store.store import Store
 from imgscore.store.transaction import Txn
-from imgscore.watches import Watches, within
+from imgscore.watches import Role, Watches, within
 
 # The number of files in a batch. Between two batches, the daemon can answer requests.
 SCAN_BATCH = 2000
+
+
+class ChangedFile(NamedTuple):
+    """A file that is new or that differs from its sighting.
+
+    `status`: the result of stat. `role`: the role of its folder; None if no watch contains it.
+    """
+
+    path: bytes
+    status: os.stat_result
+    role: Role | None
 
 
 @dataclass
 class ScanBatch:
     """The differences between disk and store in one part of a scan."""
 
-    changed: list[bytes] = field(default_factory=list)
-    """The paths of files that are new or that differ from their sighting."""
+    changed: list[ChangedFile] = field(default_factory=list)
+    """The files that are new or that differ from their sighting."""
     sidecars: list[bytes] = field(default_factory=list)
     """The paths of .xmp sidecars that are new, changed or deleted, if ratings are followed."""
     gone: list[bytes] = field(default_factory=list)
@@ -99,13 +111,14 @@ def _batch(
 
 def _changed(
     store: Store, watches: Watches, part: list[Listing], decoder: int, present: PathKeys
-) -> list[bytes]:
-    changed: list[bytes] = []
+) -> list[ChangedFile]:
+    changed: list[ChangedFile] = []
     with store.read() as txn:
         known = txn.table("sightings").getter()
         failed = _failed_keys(txn)
         for folder, names, stats, *_ in part:
             place = watches.locate(folder)
+            role = place.role if place else None
             ending = sightings.ending(place.watch.inbox, place.role) if place else b"nowhere"
             paths = [os.path.join(folder, b"") + name for name in names]
             keys = list(map(path_key, paths))
@@ -120,7 +133,7 @@ def _changed(
             for path, key, value, status in zip(paths, keys, values, stats, strict=True):
                 same = value.startswith(packed_stat(status)) and value.endswith(ending)
                 if _worth_retrying(txn, path, status, decoder) if key in failed else not same:
-                    changed.append(path)
+                    changed.append(ChangedFile(path, status, role))
     return changed
 
 

@@ -80,6 +80,21 @@ def sighting_changed(txn: Txn, before: Sighting | None, after: Sighting | None) 
     _add(txn, changes)
 
 
+def sightings_added(txn: Txn, new: Iterable[Sighting]) -> None:
+    """Change the counters after sightings of present files were written, at paths without one."""
+    files: Counter[tuple[bytes, Role]] = Counter()
+    prefixes, scores = list(score_prefixes(txn)), txn.table("scores")
+    changes: Counter[bytes] = Counter()
+    for sighting in new:
+        files[sighting.inbox, sighting.role] += 1
+        for prefix in prefixes if sighting.role == "inbox" else ():
+            if scores.get(prefix + sighting.digest) is not None:
+                changes[_scored(prefix, sighting.inbox)] += 1
+    for (inbox, role), count in files.items():
+        changes[_files(inbox, role)] += count
+    _add(txn, changes)
+
+
 def scores_added(txn: Txn, prefix: bytes, inboxes: Iterable[bytes]) -> None:
     """Change the counters after a head scored more files.
 

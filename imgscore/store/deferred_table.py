@@ -1,6 +1,7 @@
 """The tables whose writes can be deferred (see deferred.py)."""
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 
 from imgscore.store import deferred
 from imgscore.store.table import Table
@@ -51,6 +52,15 @@ class DeferrableTable(Table):
             return default if value is None else value
 
         return get_value
+
+    @contextmanager
+    def prefix_test(self) -> Iterator[Callable[[bytes], bool]]:
+        with self.own.prefix_test() as is_stored:
+            pending = self._pending
+            if not pending:
+                yield is_stored
+                return
+            yield lambda prefix: next(self.scan(prefix), None) is not None
 
     def scan(self, prefix: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         return self._scan(

@@ -3,7 +3,7 @@
 Each failure is stored by the path of the file.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
@@ -21,6 +21,13 @@ def record(txn: Txn, failure: Failure) -> None:
 def forget(txn: Txn, path: bytes) -> bool:
     """Delete the failure of the file at `path`. Return False if there is no such failure."""
     return txn.table("failures").delete(path_key(path))
+
+
+def forget_all(txn: Txn, paths: Iterable[bytes]) -> None:
+    """Delete the failures of the files at `paths`, if there are any."""
+    if len(txn.table("failures")):
+        for path in paths:
+            forget(txn, path)
 
 
 def find(txn: Txn, path: bytes) -> Failure | None:

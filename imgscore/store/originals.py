@@ -228,6 +228,11 @@ def of_date(txn: Txn, date_ns: int) -> Iterator[tuple[bytes, Original]]:
             yield key[_DATE_BYTES : _DATE_BYTES + DIGEST_SIZE], original
 
 
+def date_prefix(date_ns: int) -> bytes:
+    """Return the bytes with which the keys of all records of a date begin in the table `dates`."""
+    return _date_key(min(max(date_ns, EARLIEST_NS), LATEST_NS))
+
+
 def has_dates(txn: Txn, first_ns: int, last_ns: int, count: int) -> bool:
     """Return whether at least `count` files have a date of imgscore between two dates."""
     table, key, last = txn.table("dates"), _date_key(first_ns), _date_key(last_ns)

@@ -6,10 +6,11 @@ have been moved.
 """
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import product
 
 import msgspec
+from msgspec.structs import astuple
 
 from imgscore.store import counts
 from imgscore.store.path_keys import PathKeys
@@ -102,6 +103,20 @@ def after_touch(
         return None
     packed = seen.packed()
     return packed + rest, packed
+
+
+def record_new(txn: Txn, new: Sequence[Sighting]) -> None:
+    """Write sightings of paths that have none, of files that are present."""
+    entries: list[tuple[bytes, bytes]] = []
+    places: list[tuple[bytes, bytes]] = []
+    for path, seen, digest, inbox, role, gone_ns in map(astuple, new):
+        key = path_key(path)
+        entries.append((key, seen.packed() + pack(_Rest(path, digest, inbox, role, gone_ns))))
+        places.append((digest + key, b""))
+    # Neighbours in the order of the keys are on one page.
+    txn.table("sightings").put_many(sorted(entries))
+    txn.table("places").put_many(sorted(places))
+    counts.sightings_added(txn, new)
 
 
 def forget(txn: Txn, sighting: Sighting) -> None:

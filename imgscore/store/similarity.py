@@ -72,9 +72,9 @@ def set_state(txn: Txn, new: IndexState | None) -> None:
     settings.put(txn, "group_index", value)
 
 
-def enqueue(txn: Txn, digest: bytes) -> None:
-    """Add an image to the queue of the images that are not compared yet."""
-    txn.table("ungrouped").put(digest, b"")
+def enqueue(txn: Txn, digests: Iterable[bytes]) -> None:
+    """Add images to the queue of the images that are not compared yet."""
+    txn.table("ungrouped").put_many((digest, b"") for digest in sorted(digests))
 
 
 def queued(txn: Txn, limit: int) -> list[bytes]:

@@ -2,6 +2,7 @@
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, cast
@@ -79,6 +80,20 @@ class Table:
         with self._txn.cursor(db=self._database) as cursor:
             positioned = cursor.set_range(key) if key else cursor.first()
             return cursor.item() if positioned else None
+
+    @contextmanager
+    def prefix_test(self) -> Iterator[Callable[[bytes], bool]]:
+        """Return a function that returns whether a key of the table starts with a prefix.
+
+        For many prefixes, the function is faster than `first_from`. Nothing may be written to the
+        table meanwhile.
+        """
+        with self._txn.cursor(db=self._database) as cursor:
+            if not cursor.first():
+                yield lambda prefix: False
+                return
+            set_range, key = cursor.set_range, cursor.key
+            yield lambda prefix: set_range(prefix) and key().startswith(prefix)
 
     def scan(self, prefix: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         """Yield the entries whose key starts with `prefix`, sorted by key."""
@@ -212,6 +227,10 @@ class NoTable(Table):
 
     def first_from(self, key: bytes) -> tuple[bytes, bytes] | None:
         return None
+
+    @contextmanager
+    def prefix_test(self) -> Iterator[Callable[[bytes], bool]]:
+        yield lambda prefix: False
 
     def scan(self, prefix: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         return iter(())

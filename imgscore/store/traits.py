@@ -1,6 +1,7 @@
 """The traits of images (width, height, format, camera …) and their fine grids, by digest."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from operator import itemgetter
 
 import msgspec
 
@@ -12,11 +13,21 @@ _decoder = msgspec.msgpack.Decoder(Traits)
 
 
 def record(txn: Txn, digest: bytes, traits: Traits) -> None:
-    """Write the traits of a digest. The fine grid is large, and gets a record of its own."""
-    if traits.fine_grid:
-        txn.table("fine_grids").put(digest, traits.fine_grid)
-        traits = msgspec.structs.replace(traits, fine_grid=b"")
-    txn.table("traits").put(digest, pack(traits))
+    """Write the traits of a digest."""
+    record_all(txn, [(digest, traits)])
+
+
+def record_all(txn: Txn, described: Iterable[tuple[bytes, Traits]]) -> None:
+    """Write the traits of digests. A fine grid is large, and gets a record of its own."""
+    values: list[tuple[bytes, bytes]] = []
+    grids: list[tuple[bytes, bytes]] = []
+    for digest, traits in sorted(described, key=itemgetter(0)):
+        if traits.fine_grid:
+            grids.append((digest, traits.fine_grid))
+            traits = msgspec.structs.replace(traits, fine_grid=b"")  # noqa: PLW2901
+        values.append((digest, pack(traits)))
+    txn.table("traits").put_many(values)
+    txn.table("fine_grids").put_many(grids)
 
 
 def fine_grid(txn: Txn, digest: bytes) -> bytes:

@@ -87,8 +87,8 @@ def _changes(engine: Engine, root: bytes) -> Steps[Response]:
     from imgscore.reconcile.scan import scan
 
     for part in scan(engine.ctx.store, engine.ctx.watches, root, DECODER_VERSION):
-        for path in part.changed:
-            yield Result(ChangedFile(display_path(path), "new"))
+        for file in part.changed:
+            yield Result(ChangedFile(display_path(file.path), "new"))
         for path in part.gone:
             yield Result(ChangedFile(display_path(path), "gone"))
         yield None

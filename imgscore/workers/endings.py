@@ -4,6 +4,7 @@ This module starts and ends no process.
 """
 
 import signal
+from collections import deque
 
 from imgscore.workers.group_messages import GroupsFound
 from imgscore.workers.messages import (
@@ -14,6 +15,7 @@ from imgscore.workers.messages import (
     Planned,
     Progressed,
     Scored,
+    Task,
 )
 from imgscore.workers.process import NoWorkerError
 from imgscore.workers.queries import QueryRows
@@ -94,3 +96,12 @@ def is_last(answer: Answer) -> bool:
             return last
         case _:
             return True
+
+
+def interrupted(tasks: deque[Task], error: NoWorkerError) -> list[tuple[Task, Answer]]:
+    """Remove all tasks from `tasks`, and return them with the answer Interrupted."""
+    left: list[tuple[Task, Answer]] = [
+        (task, Interrupted(error.message, error.remedy)) for task in tasks
+    ]
+    tasks.clear()
+    return left

@@ -12,7 +12,6 @@ for a file descriptor of the caller.
 import contextlib
 import os
 import selectors
-import subprocess
 import time
 from collections import deque
 
@@ -20,12 +19,13 @@ from imgscore.embedders import registry
 from imgscore.workers import answer_checks, process
 from imgscore.workers.cpus import cpus
 from imgscore.workers.device import Device
-from imgscore.workers.endings import Starts, end_of, ending, is_last
+from imgscore.workers.endings import Starts, end_of, ending, interrupted, is_last
 from imgscore.workers.frames import take_answers
 from imgscore.workers.messages import (
     Answer,
     Crashed,
     FileTask,
+    IndexFile,
     Interrupted,
     NeedsMemory,
     Notice,
@@ -36,6 +36,7 @@ from imgscore.workers.messages import (
     WrongAnswerError,
 )
 from imgscore.workers.process import NoWorkerError, Worker, WorkerSettings
+from imgscore.workers.shares import send_all
 
 MAX_READ = 1 << 18
 """The largest number of bytes that are read from a worker at a time. The caller can store the
@@ -98,10 +99,30 @@ class Pool:
 
     def has_room(self) -> bool:
         """Return whether `submit` can accept another FileTask at present."""
+        return self.room > 0
+
+    @property
+    def room(self) -> int:
+        """The number of file tasks that `submit_all` accepts. An absent worker counts as one."""
         if self._has_suspect():
-            return False
+            return 0
         workers = self._file_workers()
-        return len(workers) < self._size or any(worker.has_room for worker in workers)
+        return max(0, self._size - len(workers)) + sum(worker.room for worker in workers)
+
+    def submit_all(self, tasks: deque[IndexFile]) -> None:
+        """Send as many file tasks as there is `room` for, and remove them from `tasks`."""
+        if self.device is not None:  # The device process is started when all workers are busy.
+            while tasks and self.submit(tasks[0]):
+                tasks.popleft()
+            return
+        if self._has_suspect():
+            return
+        workers = sorted(self._file_workers(), key=lambda worker: len(worker.tasks))
+        idle = sum(not worker.tasks for worker in workers)
+        while idle < len(tasks) and len(workers) < self._size:
+            workers.insert(0, self._start(for_training=False))
+            idle += 1
+        send_all(workers, tasks)
 
     def submit(self, task: Task) -> bool:
         """Send a task to a worker, and start a worker if needed.
@@ -224,7 +245,7 @@ class Pool:
                 worker = worker or self._start(for_training=False)
                 worker.send(self._needs_memory.popleft())
         except NoWorkerError as error:
-            return _interrupted(self._needs_memory, error)
+            return interrupted(self._needs_memory, error)
         return []
 
     def _has_suspect(self) -> bool:
@@ -249,7 +270,7 @@ class Pool:
             while self._postponed and self.submit(self._postponed[0]):
                 self._postponed.popleft()
         except NoWorkerError as error:
-            return _interrupted(self._suspects, error) + _interrupted(self._postponed, error)
+            return interrupted(self._suspects, error) + interrupted(self._postponed, error)
         return []
 
     def _read(self, worker: Worker) -> list[tuple[Task, Answer]]:
@@ -260,9 +281,12 @@ class Pool:
         except BlockingIOError:
             return answers
         worker.buffer += data
+        before = worker.answered
         try:
             for answer in take_answers(worker.buffer):
                 answers += self._take(worker, answer)
+            if worker.answered > before:
+                worker.measure_pace(worker.answered - before, time.monotonic())
         except WrongAnswerError as error:
             # A hostile image may have taken control of the worker. Trust nothing of its output.
             worker.process.kill()
@@ -286,8 +310,7 @@ class Pool:
         if not is_last(answer):
             return [(worker.tasks[0], answer)]
         worker.alone = False
-        done = worker.tasks.popleft()
-        worker.count_answer(time.monotonic())
+        done = worker.take_first()
         if isinstance(answer, NeedsMemory):
             self._needs_memory.append(done)
             return []
@@ -330,14 +353,10 @@ class Pool:
         return []
 
     def _remove(self, worker: Worker) -> int:
-        process = worker.process
-        assert process.stdin is not None and process.stdout is not None
-        self._selector.unregister(process.stdout)
-        del self._workers[process.pid]
-        with contextlib.suppress(BrokenPipeError):
-            process.stdin.close()
-        process.stdout.close()
-        return process.wait()
+        assert worker.process.stdout is not None
+        self._selector.unregister(worker.process.stdout)
+        del self._workers[worker.process.pid]
+        return worker.close()
 
     def reap_idle(self, now: float) -> float | None:
         """End the workers that have been idle for longer than `idle_seconds`.
@@ -359,13 +378,7 @@ class Pool:
         return min(ends, default=None)
 
     def _end(self, worker: Worker) -> None:
-        assert worker.process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):
-            worker.process.stdin.close()
-        try:
-            worker.process.wait(timeout=2)
-        except subprocess.TimeoutExpired:
-            worker.process.kill()
+        worker.end()
         self._remove(worker)
 
     def close(self) -> None:
@@ -382,15 +395,6 @@ class Pool:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def _interrupted(tasks: deque[Task], error: NoWorkerError) -> list[tuple[Task, Answer]]:
-    """Remove all tasks from `tasks`, and return them with the answer Interrupted."""
-    left: list[tuple[Task, Answer]] = [
-        (task, Interrupted(error.message, error.remedy)) for task in tasks
-    ]
-    tasks.clear()
-    return left
 
 
 __all__ = ["NoWorkerError", "Pool", "WorkerSettings", "cpus"]

@@ -23,9 +23,10 @@ FILE_WORKER = TRAINER
 QUEUE_DEPTH = 2
 """The smallest number of file tasks that one worker may have at a time. While the worker does the
 first task, the second task already waits in its stdin."""
-QUEUE_SECONDS = 0.05
-"""The number of seconds of work that may wait in the stdin of a worker. A commit of the pool's
-process waits for the disk, up to 30 ms. Without enough tasks, the workers would wait, too."""
+QUEUE_SECONDS = 0.1
+"""The number of seconds of work that may wait in the stdin of a worker. The pool's process reads
+answers every 15 ms while many files wait, later if other programs use the CPUs, and its commits
+wait for the disk. Without enough tasks, the workers would wait, too."""
 MAX_QUEUE_DEPTH = 16
 """The largest number of file tasks of a worker that computes images itself."""
 PACE_SHARE = 0.1
@@ -109,15 +110,18 @@ class Worker:
     """the time at which the worker became ready or sent its last answer, in seconds of the
     monotonic clock"""
 
-    def send(self, task: Task) -> None:
-        """Send a task to the worker. Raises ImgscoreError if the task cannot be encoded."""
+    def send(self, *tasks: Task) -> None:
+        """Send tasks to the worker, in one write.
+
+        Raises ImgscoreError if a task cannot be encoded. Then no task is sent.
+        """
         try:
-            data = frame(task)
+            data = b"".join(map(frame, tasks))
         except (ValueError, OverflowError, RecursionError) as error:
             raise ImgscoreError(
                 f"a task for a worker cannot be encoded: {error}", "check the request"
             ) from None
-        self.tasks.append(task)
+        self.tasks += tasks
         assert self.process.stdin is not None
         # If the worker has ended, ignore the error here. The pool will find the end of the worker's
         # output and remove the worker.
@@ -137,6 +141,11 @@ class Worker:
         return len(self.tasks) < QUEUE_DEPTH or len(self.tasks) < self.depth
 
     @property
+    def room(self) -> int:
+        """The number of file tasks that the worker can accept at present."""
+        return max(0, self.depth - len(self.tasks))
+
+    @property
     def depth(self) -> int:
         """The largest number of file tasks that the worker has at a time."""
         if self.connection is not None and self.connection.is_ready:
@@ -144,12 +153,35 @@ class Worker:
         waiting = int(QUEUE_SECONDS / max(self.pace, 1e-4))
         return max(QUEUE_DEPTH, min(1 + waiting, MAX_QUEUE_DEPTH))
 
-    def count_answer(self, now: float) -> None:
-        """Count an answer that arrived at `now`, in seconds of the monotonic clock."""
-        if self.answered:  # The first answer includes the time to load the model.
-            self.pace += PACE_SHARE * (min(now - self.idle_since, 1.0) - self.pace)
+    def take_first(self) -> Task:
+        """Remove the oldest task, which has its answer now, and return it."""
         self.answered += 1
+        return self.tasks.popleft()
+
+    def measure_pace(self, count: int, now: float) -> None:
+        """Measure the pace after `count` answers arrived at `now`, in monotonic seconds."""
+        if self.answered > count:  # The first answers include the time to load the model.
+            share = 1 - (1 - PACE_SHARE) ** count
+            self.pace += share * (min((now - self.idle_since) / count, 1.0) - self.pace)
         self.idle_since = now
+
+    def end(self) -> None:
+        """End the process: it exits when its stdin closes. Kill it if it has not after 2 s."""
+        assert self.process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()
+        try:
+            self.process.wait(timeout=2)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+
+    def close(self) -> int:
+        """Close the pipes, wait for the end of the process, and return its exit status."""
+        assert self.process.stdin is not None and self.process.stdout is not None
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()
+        self.process.stdout.close()
+        return self.process.wait()
 
     def current(self) -> int | None:
         """Return the index in `tasks` of the task that the worker does now.

@@ -7,6 +7,7 @@ import hashlib
 import os
 import tempfile
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -28,6 +29,7 @@ from imgscore.store.store import Store
 from imgscore.testing import eventually
 from imgscore.verbs import registry
 from imgscore.verbs.base import drive
+from imgscore.watches import Watches
 from imgscore.workers.context import Context
 from imgscore.workers.messages import (
     Answer,
@@ -70,6 +72,14 @@ class InlinePool:
 
     def has_room(self) -> bool:
         return True
+
+    @property
+    def room(self) -> int:
+        return int(self.has_room())
+
+    def submit_all(self, tasks: deque[IndexFile]) -> None:
+        while tasks and self.has_room() and self.submit(tasks[0]):
+            tasks.popleft()
 
     def submit(self, task: Task) -> bool:
         if type(task).__name__ in self.refuses:
@@ -155,10 +165,9 @@ class World:
         self.originals[name] = date
         return path
 
-    @contextmanager
-    def engine(self) -> Iterator[Engine]:
-        """Open the store and an engine, as a new daemon process does."""
-        config = Config(
+    def config(self) -> Config:
+        """The config of the engine."""
+        return Config(
             watch=[
                 WatchConfig(inbox=os.fspath(self.inbox), **self.watch),
                 *(
@@ -175,12 +184,20 @@ class World:
                 order_from_keeps=False,
             ),
         )
+
+    def watches(self) -> Watches:
+        """The watches of the config."""
+        return Watches.of(self.config())
+
+    @contextmanager
+    def engine(self) -> Iterator[Engine]:
+        """Open the store and an engine, as a new daemon process does."""
         for name in ("keep", "trash"):
             for inbox in (self.inbox, *self.others):
                 (inbox / name).mkdir(parents=True, exist_ok=True)
         with Store(self.folder / "store") as store:
             self.pool = InlinePool(store)
-            engine = Engine(store, config, self.folder / "heads", self.pool)
+            engine = Engine(store, self.config(), self.folder / "heads", self.pool)
             if not engine.ctx.head("default"):
                 head = HeadRecord("1", "default", engine.ctx.embedder.id, 0, 0, 1 << 60, True, {})
                 store.commit(lambda txn: heads.record(txn, head))

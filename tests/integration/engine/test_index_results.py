@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from imgscore.engine import engine as engine_module
+from imgscore.engine import feed
 from imgscore.engine.index_results import IndexResults
 from imgscore.errors import StoreError
 from imgscore.reconcile.walk import fingerprint_of
@@ -77,7 +77,7 @@ def test_step_with_many_files_waiting_stores_each_of_them(
 ) -> None:
     paths = [os.fsencode(world.put(f"{number}.png", 0.5)) for number in range(300)]
     monkeypatch.setattr("imgscore.engine.index_results.BATCH", 50)
-    monkeypatch.setattr(engine_module, "FEED_SECONDS", 0.2)
+    monkeypatch.setattr(feed, "FEED_SECONDS", 0.2)
     with world.engine() as engine:
         pool = engine.ctx.pool
         assert isinstance(pool, InlinePool)

@@ -72,7 +72,7 @@ def test_engine_error_of_a_stage_is_a_problem_until_it_passes(
     assert len([event for event in log if isinstance(event, Problem)]) == 1
 
 
-@pytest.mark.parametrize("method", ["take", "receive", "next_time"])
+@pytest.mark.parametrize("method", ["take_indexed", "receive", "next_time"])
 def test_engine_error_of_any_method_does_not_leave_a_step(
     world: World, monkeypatch: pytest.MonkeyPatch, method: str, soon: None
 ) -> None:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from imgscore.engine import indexer
+from imgscore.engine import changed_file, folder_scans, indexer
 from imgscore.engine.engine import Engine
+from imgscore.images.version import DECODER_VERSION
 from imgscore.workers.messages import Answer, Crashed, IndexFile, Task, Unreadable
 from tests.integration.engine.conftest import World, ask
 
@@ -51,7 +52,8 @@ def test_indexer_failed_file_is_retried_only_after_a_change(
     first.write_text("2 mended")
     assert tried() == ["a.png"]
     assert tried() == []
-    monkeypatch.setattr(indexer, "DECODER_VERSION", indexer.DECODER_VERSION + 1)
+    for module in (indexer, folder_scans, changed_file):
+        monkeypatch.setattr(module, "DECODER_VERSION", DECODER_VERSION + 1)
     assert sorted(tried()) == ["a.png", "b.png"]
     assert tried() == []
     second.unlink()

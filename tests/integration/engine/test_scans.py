@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from imgscore.engine import indexer
+from imgscore.engine import folder_scans
 from imgscore.store import sightings
 from tests.integration.engine.conftest import World, until_idle
 
@@ -15,7 +15,7 @@ def test_indexer_many_new_folders_are_one_scan(world: World) -> None:
     with world.engine() as engine:
         for folder in folders:
             engine.indexer.hint_tree(os.fsencode(folder))
-            assert engine.indexer.scans <= indexer.MAX_SCANS
+            assert engine.indexer.scans <= folder_scans.MAX_SCANS
         world.settle(engine)
         with engine.ctx.store.read() as txn:
             assert len(txn.table("sightings")) == 100

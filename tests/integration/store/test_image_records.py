@@ -74,7 +74,7 @@ def add(txn: Txn, numbers: range, gone_ns: int = LONG_AGO) -> None:
         sightings.record(txn, sighting(number, gone_ns))
         traits.record(txn, name, Traits(width=1, height=1, format="PNG", bytes_per_pixel=1))
         qualities.record(txn, name, QualityRecord(1, Quality()))
-        similarity.enqueue(txn, name)
+        similarity.enqueue(txn, [name])
         entries = [
             similarity.cell_entry(number % 3, name, b""),
             similarity.time_entry("x", 1, name),

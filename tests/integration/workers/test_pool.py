@@ -6,11 +6,13 @@ import resource
 import signal
 import struct
 import time
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from imgscore.errors import ImgscoreError
 from imgscore.store.schema import Fingerprint
 from imgscore.testing import eventually
 from imgscore.watches import Watch
@@ -69,6 +71,35 @@ def run(pool: Pool, paths: list[bytes]) -> dict[bytes, Answer]:
 
     eventually(answered, what=lambda: f"answers to all files: {answers}", pause=0.0)
     return answers
+
+
+def test_pool_submit_all_gives_each_worker_as_many_tasks(pool: Pool, folder: Path) -> None:
+    tasks = deque[IndexFile](
+        IndexFile(os.fsencode(path), "default", None) for path in sorted(folder.iterdir())
+    )
+    paths = [task.path for task in tasks if isinstance(task, IndexFile)]
+    assert pool.room == 2  # one for each worker that can be started
+    pool.submit_all(tasks)
+    assert [len(pool.tasks(pid)) for pid in pool.pids()] == [2, 2] and len(tasks) == 2
+    assert pool.room == 0 and not pool.has_room()
+    done: list[bytes] = []
+
+    def answered() -> bool:
+        pool.submit_all(tasks)
+        for task, answer in pool.answers(1.0):
+            assert isinstance(task, IndexFile) and isinstance(answer, FileIndexed)
+            done.append(task.path)
+        return len(done) == len(paths)
+
+    eventually(answered, pause=0.0)
+    assert sorted(done) == paths and not tasks
+
+
+def test_pool_submit_all_unencodable_task_stays(pool: Pool) -> None:
+    tasks = deque[IndexFile]([IndexFile(b"/a.png", "\ud800", None)])
+    with pytest.raises(ImgscoreError, match="cannot be encoded"):
+        pool.submit_all(tasks)
+    assert len(tasks) == 1 and all(not pool.tasks(pid) for pid in pool.pids())
 
 
 def test_pool_collect_keeps_answers_and_makes_room(pool: Pool, folder: Path) -> None:

@@ -44,8 +44,8 @@ def test_index_queue_returns_the_most_urgent_path_first() -> None:
     queue.add(b"/b", "teaches")
     queue.add(b"/c", "asked")
     assert queue.waiting("teaches") == 1 and len(queue) == 3
-    assert queue.take("asked") == b"/c"
-    assert queue.take("asked") is None and not queue.has("asked")
+    assert queue.take(2, "asked") == [b"/c"]
+    assert queue.take(1, "asked") == [] and not queue.has("asked")
     assert queue.has("teaches") and queue.has()
-    assert [queue.take("teaches"), queue.take("teaches")] == [b"/b", None]
-    assert [queue.take(), queue.take()] == [b"/a", None]
+    assert [queue.take(1, "teaches"), queue.take(1, "teaches")] == [[b"/b"], []]
+    assert [queue.take(1), queue.take(1)] == [[b"/a"], []]
