@@ -3,6 +3,9 @@
 Each store has at most one daemon. SIGTERM ends the daemon.
 """
 
+from imgscored import light_imports  # noqa: F401 - before any import of OpenSSL
+
+# isort: split
 import argparse
 import faulthandler
 import logging

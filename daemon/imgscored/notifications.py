@@ -5,7 +5,6 @@ ends. The loop never waits for this thread. If the notification server hangs, on
 lost.
 """
 
-import html
 import logging
 import os
 import threading
@@ -109,7 +108,7 @@ class Notifications:
                 self._numbers.get(notice.subject, 0),
                 ICON,
                 _plain(notice.title),
-                html.escape(body, quote=False) if "body-markup" in capabilities else body,
+                _as_markup(body) if "body-markup" in capabilities else body,
                 [],
                 _hints(notice),
                 -1,
@@ -136,3 +135,8 @@ def _plain(text: str) -> str:
     D-Bus accepts UTF-8 without NUL, but a file name may contain other bytes.
     """
     return os.fsencode(text).decode("utf-8", "replace").replace("\0", "")
+
+
+def _as_markup(text: str) -> str:
+    """Escape the three special characters of the markup. The module html would use 0.25 MB."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -4,12 +4,14 @@ import threading
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
-from apscheduler.schedulers.background import BackgroundScheduler
-
 from imgscore import paths
 from imgscore.config import DaemonConfig
 from imgscore.store import backup_folders
+from imgscored.light_imports import without_asyncio
 from imgscored.mailbox import Mailbox
+
+with without_asyncio():
+    from apscheduler.schedulers.background import BackgroundScheduler
 
 DAY = 86_400
 # Seconds between the start of the daemon and an overdue backup, so that the first scan runs before
