@@ -56,7 +56,9 @@ def call(request: BaseRequest[R], *, daemon_only: bool = False) -> Iterator[Mess
     """
     # Check the fields of the request before it is sent, or before the store is opened: JSON has no
     # infinity, and the constructor of the request checked nothing.
-    checked = registry.parse(registry.name_of(request), msgspec.to_builtins(request))
+    checked = registry.parse(
+        registry.name_of(request), msgspec.to_builtins(request, builtin_types=(bytes,))
+    )
     deadline = time.monotonic() + BUSY_SECONDS
     while True:
         connection = client.connect_to_daemon()
@@ -173,7 +175,9 @@ class Session:
 
     def rows(self, request: BaseRequest[R]) -> list[R]:
         """Call a verb, and return its rows. Raises ImgscoreError if the verb fails."""
-        checked = registry.parse(registry.name_of(request), msgspec.to_builtins(request))
+        checked = registry.parse(
+            registry.name_of(request), msgspec.to_builtins(request, builtin_types=(bytes,))
+        )
         deadline = time.monotonic() + self._busy_seconds
         while self._engine is None:
             connection = client.connect_to_daemon()

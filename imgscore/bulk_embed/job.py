@@ -8,6 +8,7 @@ worker continues to run. This module does not use a store.
 import contextlib
 import os
 import threading
+import time
 from collections import deque
 from pathlib import Path
 
@@ -25,6 +26,8 @@ _pools: dict[WorkerSettings, "_SharedPool"] = {}
 """The pools of this process, by their settings. `_lock` protects this dict."""
 
 
+GATHER_SECONDS = 0.015
+"""The time in which answers gather while files wait, as in the engine (`engine/feed.py`)."""
 STEP_SECONDS = 0.2
 """The largest number of seconds to wait for answers, before files of other threads are sent."""
 
@@ -145,17 +148,14 @@ class _SharedPool:
         """Send files of all parts to workers, and process the answers that arrive."""
         with self._changed:
             parts = list(self._parts)
-        for part in parts:
-            while part.waiting and self._pool.has_room():
-                path = part.waiting.popleft()
-                try:
-                    self._pool.submit(IndexFile(path, "", None, stored=False))
-                except ImgscoreError as error:  # No worker can be started.
-                    part.error = error
-                    self._finish(part)
-                    break
-                self._sent.setdefault(path, []).append(part)
-        for task, answer in self._pool.answers(STEP_SECONDS):
+        self._send_files(parts)
+        if any(part.waiting for part in parts):
+            # The workers are busy. To wait for each answer costs more than to process it.
+            time.sleep(GATHER_SECONDS)
+            answers = self._pool.answers(0.0)
+        else:
+            answers = self._pool.answers(STEP_SECONDS)
+        for task, answer in answers:
             assert isinstance(task, IndexFile)
             if isinstance(answer, Notice):
                 continue
@@ -171,6 +171,28 @@ class _SharedPool:
                 case _:
                     part.answers[task.path] = answer
             if part.is_done:
+                self._finish(part)
+
+    def _send_files(self, parts: list[_Part]) -> None:
+        """Send as many files as the workers can accept, those of the first parts first."""
+        room, tasks = self._pool.room, deque[IndexFile]()
+        for part in parts:
+            while part.waiting and len(tasks) < room:
+                path = part.waiting.popleft()
+                tasks.append(IndexFile(path, "", None, stored=False))
+                self._sent.setdefault(path, []).append(part)
+        problem: ImgscoreError | None = None
+        try:
+            self._pool.submit_all(tasks)
+        except ImgscoreError as error:  # No worker can be started.
+            problem = error
+        for task in reversed(tasks):  # These files were not sent.
+            part = self._sent[task.path].pop()
+            if not self._sent[task.path]:
+                del self._sent[task.path]
+            part.waiting.appendleft(task.path)
+            if problem is not None:
+                part.error = problem
                 self._finish(part)
 
     def _finish(self, part: _Part) -> None:

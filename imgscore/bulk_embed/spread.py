@@ -7,7 +7,7 @@ Dask workers busy.
 
 import contextlib
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any, NamedTuple
@@ -32,16 +32,17 @@ Ask = Callable[[embed.Request], embed.Response]
 """A function that sends a request to the verb `embed`, and returns the response. The verb runs in
 the daemon, or in this process."""
 
-MIN_PART, MAX_PART = 16, 64
-"""The smallest and the largest number of files of one Dask task. Dask uses 2.6 ms for each task, so
-with 64 files instead of 16, client and scheduler use a third less CPU time for an image. If a Dask
-worker crashes, all files of its task are embedded again."""
+MIN_FILES = 16
+"""The smallest number of files of one Dask task, for each thread of the Dask worker. The threads
+share the files of a task, so that few tasks are needed: Dask uses 2.6 ms for each of them."""
+MAX_FILES = 2000
+"""The largest number of files of one Dask task. Their vectors have some 10 MB. If a Dask worker
+crashes, all files of its tasks are embedded again."""
 PART_SECONDS = 1.0
-"""The number of seconds that a thread needs for one task, if the task has not MIN_PART or MAX_PART
-files. In the end, the threads finish at different times: about half of it is lost."""
-PARTS_PER_THREAD = 3
-"""The number of parts that are sent to the cluster for each of its threads. A thread embeds one
-part while two parts wait, so the thread is never idle."""
+"""The number of seconds that a Dask worker needs for one task, if the limits above allow it."""
+PARTS_PER_WORKER = 3
+"""The number of tasks of a Dask worker: it embeds the files of one, the results of another are
+stored, and the third one waits."""
 PATHS_PER_REQUEST = 500
 """The largest number of files in one lookup in the store. Even if the paths are long, the request
 of one lookup is smaller than the size limit of a request."""
@@ -99,11 +100,13 @@ def _other_version(reason: str) -> ImgscoreError:
 class _Part(NamedTuple):
     """The files of one Dask task.
 
-    `files`: the path and the fingerprint of each file. `deaths`: the number of times that this part
-    has failed because Dask workers crashed.
+    `files`: the path and the fingerprint of each file. `address`: the Dask worker that gets the
+    task, if it still runs. `deaths`: the number of times that this part has failed because Dask
+    workers crashed.
     """
 
     files: list[tuple[bytes, Fingerprint]]
+    address: str
     deaths: int = 0
 
 
@@ -122,8 +125,8 @@ class _Run:
         self._running: dict[Future, _Part] = {}
         self._completed = as_completed(loop=client.loop, with_results=True, raise_errors=False)
         self._files = self._done = self._embedded = self._known = self._failed = 0
-        self._threads = 1
-        """the number of threads that the cluster has at present"""
+        self._threads: dict[str, int] = {}
+        """the number of threads of each Dask worker at present, by its address"""
         self._began = 0.0
         """the time at which the first part was sent, in monotonic seconds"""
         self._answered = 0
@@ -132,7 +135,8 @@ class _Run:
     def run(self) -> Iterator[Message[Response]]:
         while True:
             # Workers may join the cluster at any time. The question to the scheduler takes 2 ms.
-            self._threads = max(1, sum(self._client.nthreads().values()))
+            # Without a worker, a task waits for the next one.
+            self._threads = self._client.nthreads() or {"": 1}
             yield from self._find_missing()
             self._hand_out()
             yield Progress("embedding", self._done, self._files)
@@ -148,25 +152,19 @@ class _Run:
             )
         )
 
-    @property
-    def _max_running(self) -> int:
-        """Return the largest number of parts that may be sent and have no result yet."""
-        return PARTS_PER_THREAD * self._threads
-
-    @property
-    def _part_size(self) -> int:
-        """Return the number of files of the next part.
+    def _part_size(self, threads: int) -> int:
+        """Return the number of files of the next part for a Dask worker with these threads.
 
         It follows from the time that a file has needed so far. The last parts are smaller.
         """
-        threads = self._threads
-        if not self._answered:
-            return MIN_PART
-        seconds = (time.monotonic() - self._began) * threads / self._answered
-        size = int(PART_SECONDS / seconds)
+        least, size = MIN_FILES * threads, MIN_FILES * threads
+        all_threads = max(1, sum(self._threads.values()))
+        if self._answered:
+            seconds = (time.monotonic() - self._began) * all_threads / self._answered
+            size = int(PART_SECONDS * threads / seconds)
         if self._entries is None:
-            size = min(size, len(self._missing) // (2 * threads))
-        return min(max(size, MIN_PART), MAX_PART)
+            least, size = threads, min(size, len(self._missing) * threads // (2 * all_threads))
+        return min(max(size, least), MAX_FILES)
 
     def _find_missing(self) -> Iterator[Message[Response]]:
         """List more files of the folder, and add those without an embedding to `_missing`.
@@ -174,7 +172,7 @@ class _Run:
         Stop if `_missing` has enough files for the whole cluster, or if all files have been listed.
         Yield a row for each folder that cannot be listed, and for each file that failed earlier.
         """
-        enough = self._max_running * self._part_size
+        enough = PARTS_PER_WORKER * sum(map(self._part_size, self._threads.values()))
         while self._entries is not None and len(self._missing) < MAX_MISSING:
             entries = list(islice(self._entries, PATHS_PER_REQUEST))
             if not entries:
@@ -206,13 +204,19 @@ class _Run:
 
     def _hand_out(self) -> None:
         self._began = self._began or time.monotonic()
-        while self._missing and len(self._running) < self._max_running:
-            count = min(self._part_size, len(self._missing))
-            self._submit(_Part([self._missing.popleft() for _ in range(count)]))
+        running = Counter(part.address for part in self._running.values())
+        for _ in range(PARTS_PER_WORKER):
+            for address, threads in self._threads.items():
+                if self._missing and running[address] < PARTS_PER_WORKER:
+                    count = min(self._part_size(threads), len(self._missing))
+                    files = [self._missing.popleft() for _ in range(count)]
+                    self._submit(_Part(files, address))
+                    running[address] += 1
 
     def _submit(self, part: _Part) -> None:
         paths = [path for path, _ in part.files]
-        future = self._client.submit(worker_side.embed, self._job, paths, pure=False)
+        preferred = {"workers": [part.address], "allow_other_workers": True} if part.address else {}
+        future = self._client.submit(worker_side.embed, self._job, paths, pure=False, **preferred)
         self._running[future] = part
         self._completed.add(future)
 
