@@ -16,7 +16,7 @@ from pathlib import Path
 from PIL import Image as Picture
 from playwright.sync_api import CDPSession, Page, sync_playwright
 
-from imgscore.report.data import Image, WatchFolders
+from imgscore.report.data import Images, WatchFolders
 from imgscore.report.page import page, page_data
 from tests.unit.report.samples import report_data
 
@@ -40,16 +40,21 @@ def make(folder: Path, count: int) -> Path:
         noise = Picture.frombytes("RGB", (12, 8), chance.randbytes(12 * 8 * 3))
         noise.resize((360, 240)).save(thumbnails / f"{digest}.webp", quality=72)
     data = report_data()
-    data.images = [
-        Image(
-            f"IMG_{number:06d}.jpg", number % 300, chance.choice(digests),
-            round(chance.random(), 4),
-            0.1, chance.choice([None] * 20 + ["keep", "trash"]), "inbox",
-            chance.choice([4000, 3000]), chance.choice([3000, 4000]), 3_000_000,
-            taken="2024-05-06T12:34:56", camera=0, blur=f"{chance.getrandbits(64):016x}",
-        )
-        for number in range(count)
-    ]  # fmt: skip
+    data.images = Images(
+        names="/".join(f"IMG_{number:06d}.jpg" for number in range(count)),
+        folders=[number % 300 for number in range(count)],
+        sha256="".join(chance.choice(digests) for _ in range(count)),
+        scores=[chance.randrange(10_000) for _ in range(count)],
+        deviations=[1000] * count,
+        places=[0] * count,
+        widths=[chance.choice([4000, 3000]) for _ in range(count)],
+        heights=[chance.choice([4000, 3000]) for _ in range(count)],
+        bytes=[3_000_000] * count,
+        taken="/".join(["2024-05-06T12:34:56"] * count),
+        cameras=[0] * count,
+        blurs="".join(f"{chance.getrandbits(32):08x}" for _ in range(count)),
+        grades={number: chance.choice([0.0, 1.0]) for number in range(0, count, 10)},
+    )
     data.folders = [f"/home/someone/Pictures/2024/trip {number}" for number in range(300)]
     data.cameras = ["Nikon Z 6"]
     watch = WatchFolders("/home/someone/Pictures", None, None)

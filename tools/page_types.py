@@ -18,7 +18,6 @@ from tools import cli_docs
 FILE = cli_docs.ROOT / "imgscore/report/types.d.ts"
 SENT = {
     "PageData": data.PageData,
-    "Image": data.Image,
     "LabelAnswer": review.Response,
     "ImageNumbers": review_answers.ImageNumbers,
     "Proposals": review_answers.Proposals,
@@ -27,6 +26,7 @@ SENT = {
     "GroupAnswer": review_answers.GroupAnswer,
     "OrderVersion": review_answers.OrderVersion,
     "FoundSuspects": review_answers.FoundSuspects,
+    "FoundGroups": review_answers.FoundGroups,
     "FinishedThumbnails": review_answers.FinishedThumbnails,
 }
 """The structs that the page reads, by their names in the page."""

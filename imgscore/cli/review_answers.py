@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from imgscore.report.data import Neighbour, ReportData, Suspect
+from imgscore.report.data import Contents, Group, Neighbour, ReportData, Suspect
 
 
 class ImageNumbers(msgspec.Struct):
@@ -73,12 +73,49 @@ class FoundSuspects(msgspec.Struct):
     unlearned: str
 
 
+class FoundGroups(msgspec.Struct):
+    """The groups of the page. `uncompared`: see Contents."""
+
+    groups: list[Group]
+    uncompared: int
+
+
+def groups_on_page(data: ReportData, shown: Contents) -> list[Group]:
+    """Return the groups of `data` with the numbers that their images have on the page `shown`.
+
+    Images that are not on the page are left out, and so are groups of which fewer than two images
+    are left.
+    """
+    groups = data.groups or []
+    same_files = data.images.names == shown.images.names and data.folders == shown.folders
+    if same_files and data.images.sha256 == shown.images.sha256:
+        return groups
+    files = zip(shown.images.paths(shown.folders), shown.images.digests(), strict=True)
+    number_at = {file: number for number, file in enumerate(files)}
+    now = zip(data.images.paths(data.folders), data.images.digests(), strict=True)
+    numbers = [number_at.get(file) for file in now]
+    found: list[Group] = []
+    for group in groups:
+        kept = [at for at, image in enumerate(group.images) if numbers[image] is not None]
+        if len(kept) > 1:
+            found.append(
+                Group(
+                    group.kind,
+                    group.why,
+                    [number for at in kept if (number := numbers[group.images[at]]) is not None],
+                    [group.sharpness[at] for at in kept],
+                    [group.formats[at] for at in kept],
+                )
+            )
+    return found
+
+
 def suspects_on_page(data: ReportData, number_of: Mapping[str, int]) -> list[Suspect]:
     """Return the suspects of `data` with the numbers that their images have on the page.
 
     `number_of`: the number of each sha256. Images that are not on the page are left out.
     """
-    numbers = [number_of.get(image.sha256) for image in data.images]
+    numbers = [number_of.get(digest) for digest in data.images.digests()]
     found: list[Suspect] = []
     for suspect in data.suspects:
         number = numbers[suspect.image]

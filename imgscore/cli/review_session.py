@@ -16,6 +16,7 @@ from imgscore.cli import review_reasons
 from imgscore.cli.order_watch import OrderWatch
 from imgscore.cli.review_answers import (
     FinishedThumbnails,
+    FoundGroups,
     FoundSuspects,
     GroupAnswer,
     ImageLabel,
@@ -23,12 +24,14 @@ from imgscore.cli.review_answers import (
     OrderVersion,
     Proposals,
     Recorded,
+    groups_on_page,
     suspects_on_page,
 )
-from imgscore.cli.review_thumbnails import ReviewThumbnails, by_score
+from imgscore.cli.review_images import ReviewImages
+from imgscore.cli.review_thumbnails import ReviewThumbnails
 from imgscore.errors import ImgscoreError
 from imgscore.report import files
-from imgscore.report.data import Image, PageData
+from imgscore.report.data import Group, PageData
 from imgscore.report.page import page, page_data, policy_of
 from imgscore.system.open_folder import open_folder
 from imgscore.verbs import compare, explain, report, review, search
@@ -49,8 +52,9 @@ SEARCH_COUNT = 200
 """The largest number of images in the tab Search of the page. 200 images fill some ten screens."""
 # The parts of the page data that may change when the images get a new order.
 RENEWED = (
-    "images", "folders", "suspects", "groups", "failures", "head", "about", "version",
-    "answers", "labels", "cameras", "doubled", "unlearned", "unmade", "uncompared",
+    "images", "folders", "places", "suspects", "groups", "group_count", "failures",
+    "head", "about", "version", "answers", "labels", "cameras", "doubled", "unlearned",
+    "unmade", "uncompared",
 )  # fmt: skip
 
 
@@ -115,6 +119,7 @@ class Session:
             "renew": self._renew,
             "thumbnails": self._want_thumbnails,
             "suspects": self._suspects,
+            "groups": self._groups,
         }
 
     def end(self) -> None:
@@ -126,17 +131,18 @@ class Session:
     def _show(self, content: PageData) -> None:
         """Replace the data of the page."""
         content.unsearchable = self._unsearchable
-        content.unmade = self._making.show(by_score(content))
+        images = ReviewImages(content)
+        unmade = self._making.missing(images.digests)
+        self._making.show(images.best_first(unmade))
+        if unmade:
+            content.unmade = [at for at, sha in enumerate(images.digests) if sha in unmade]
         self._content = content
-        self._number_of: dict[str, int] = {}
-        """the number of each digest on the page; of equal files, the first one counts"""
-        for number, image in enumerate(content.images):
-            self._number_of.setdefault(image.sha256, number)
+        self._images = images
+        self._know_groups(content.groups or [])
+
+    def _know_groups(self, groups: list[Group]) -> None:
         self._group_of = {
-            number: group
-            for group in content.groups
-            if group.kind != "copies"
-            for number in group.images
+            number: group for group in groups if group.kind != "copies" for number in group.images
         }
         """the group of each image that is in one, by the number of the image"""
 
@@ -179,22 +185,10 @@ class Session:
         if not (number.isascii() and number.isdigit()):
             raise ValueError(name)
         with self._lock:
-            return os.fsencode(self._path(self._image(int(number), digest)))
+            return os.fsencode(self._images.path(int(number), digest))
 
-    def _path(self, image: Image) -> str:
-        return os.path.join(self._content.folders[image.folder], image.name)
-
-    def _image(self, number: int, digest: str) -> Image:
-        """Return the image with this number on the page.
-
-        Raises ValueError if there is no such number, or if the image has another digest. The
-        digest differs if the browser shows an older order, in which images have other numbers.
-        """
-        images = self._content.images
-        image = images[number] if 0 <= number < len(images) else None
-        if image is None or image.sha256 != digest:
-            raise ValueError("the page shows an older order")
-        return image
+    def _path(self, request: Any) -> str:
+        return self._images.path(request["image"], request["sha256"])
 
     def _label(self, request: Any) -> review.Response:
         with self._lock:
@@ -222,12 +216,11 @@ class Session:
         self, request: Any, *, label: GradeText | None = None, undo: int | None = None
     ) -> review.Response:
         """Set or undo a label of an image, and update the data of the page."""
-        image = self._image(request["image"], request["sha256"])
-        path = self._path(image)
+        path, digest = self._path(request), request["sha256"]
         (row,) = rows_of(
-            dispatch.call(review.Request(self._taste, image.sha256, path, label=label, undo=undo))
+            dispatch.call(review.Request(self._taste, digest, path, label=label, undo=undo))
         )
-        image.label, image.grade = row.label, row.grade
+        self._images.set_grade(request["image"], row.grade)
         return row
 
     def _label_group(self, request: Any) -> GroupAnswer:
@@ -239,7 +232,7 @@ class Session:
         """
         with self._lock:
             number = request["image"]
-            self._image(number, request["sha256"])
+            self._path(request)
             group = self._group_of.get(number)
             if group is None or len(group.images) != request["size"]:
                 raise ValueError("the page shows another group")
@@ -271,17 +264,15 @@ class Session:
             return answer
 
     def _group_image(self, number: int) -> review.GroupImage:
-        image = self._content.images[number]
-        path = os.path.join(self._content.folders[image.folder], image.name)
-        return review.GroupImage(image.sha256, path)
+        return review.GroupImage(self._images.digests[number], self._images.paths[number])
 
     def _act_on_group(self, act: review.GroupAct) -> GroupAnswer:
         """Set or undo the labels of a group, and update the data of the page."""
         rows = rows_of(dispatch.call(review.Request(self._taste, group=act)))
-        labels = {row.sha256: row for row in rows}
-        for image in self._content.images:
-            if row := labels.get(image.sha256):
-                image.label, image.grade = row.label, row.grade
+        grades = {row.sha256: row.grade for row in rows}
+        for number, digest in enumerate(self._images.digests):
+            if digest in grades:
+                self._images.set_grade(number, grades[digest])
         return GroupAnswer(
             [ImageLabel(row.sha256, row.label, row.grade, row.error) for row in rows],
             [row.number for row in rows if row.number is not None],
@@ -301,16 +292,16 @@ class Session:
                 rows: list[Any] = rows_of(dispatch.call(request))
             except ImgscoreError as error:
                 return ImageNumbers([], f"{error.message}: {error.remedy}")
-            numbers = self._number_of
+            numbers = self._images.number_of
             return ImageNumbers([numbers[row.sha256] for row in rows if row.sha256 in numbers])
 
     def _explain(self, request: Any) -> review_reasons.Explanation:
         """Find the reasons for the score of an image of the page."""
         with self._lock:
-            path = self._path(self._image(request["image"], request["sha256"]))
+            path = self._path(request)
             wanted = explain.Request(path, self._taste, review_reasons.COUNT)
             (row,) = rows_of(dispatch.call(wanted))
-            return review_reasons.explanation(row, request["sha256"], self._number_of)
+            return review_reasons.explanation(row, request["sha256"], self._images.number_of)
 
     def _reveal(self, request: Any) -> dict[str, object]:
         """Open the folder of an image of the page in the file manager.
@@ -318,7 +309,7 @@ class Session:
         The page names the image by number and digest, so it can open no other folder.
         """
         with self._lock:
-            folder, _ = os.path.split(self._path(self._image(request["image"], request["sha256"])))
+            folder, _ = os.path.split(self._path(request))
         open_folder(os.fsencode(folder))
         return {}
 
@@ -334,7 +325,7 @@ class Session:
                 rows: list[Any] = rows_of(dispatch.call(wanted))
             except ImgscoreError as error:
                 return Proposals([], [], f"{error.message}: {error.remedy}")
-            numbers = self._number_of
+            numbers = self._images.number_of
         shown = [row for row in rows if all(image.sha256 in numbers for image in row.images)]
         return Proposals(
             [[numbers[image.sha256] for image in row.images] for row in shown],
@@ -349,7 +340,7 @@ class Session:
         answers = msgspec.convert(request["answers"], list[compare.PairAnswer])
         with self._lock:
             digests = {digest for pair in answers for digest in (pair.first, pair.second)}
-            if not digests or not digests <= self._number_of.keys():
+            if not digests or not digests <= self._images.number_of.keys():
                 raise ValueError("the page shows other images")
             recorded = self._recorded(compare.Request(taste=self._taste, answers=answers))
             if recorded.numbers:
@@ -384,13 +375,26 @@ class Session:
             wanted = msgspec.structs.replace(self._request, suspects=SUSPECT_COUNT)
             (source,) = rows_of(dispatch.call(wanted))
             data = files.read(Path(source.data), source.folder)
-            return FoundSuspects(suspects_on_page(data, self._number_of), data.unlearned)
+            return FoundSuspects(suspects_on_page(data, self._images.number_of), data.unlearned)
+
+    def _groups(self, request: Any) -> FoundGroups:
+        """Find the groups. They are no part of the page, because they can take seconds."""
+        with self._lock:
+            (source,) = rows_of(dispatch.call(msgspec.structs.replace(self._request, groups=True)))
+            data = files.read(Path(source.data), source.folder)
+            found = groups_on_page(data, self._content)
+            self._know_groups(found)
+            return FoundGroups(found, data.uncompared)
 
     def _renew(self, request: Any) -> dict[str, object]:
-        """Read the data of the page again, and return the parts that may have changed."""
+        """Read the data of the page again, and return the parts that may have changed.
+
+        `groups`: whether the page shows groups, so that it needs the new ones at once.
+        """
         version = self.orders.version()
         with self._lock:
-            (source,) = rows_of(dispatch.call(self._request))
+            wanted = msgspec.structs.replace(self._request, groups=bool(request["groups"]))
+            (source,) = rows_of(dispatch.call(wanted))
             data = files.read(Path(source.data), source.folder)
             self._show(page_data(data, source.watches, "thumbnails", review=True, version=version))
             return {name: msgspec.to_builtins(getattr(self._content, name)) for name in RENEWED}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import ExitStack, suppress
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -21,7 +21,6 @@ from imgscore.messages import Result
 from imgscore.verbs import thumbnails
 
 if TYPE_CHECKING:
-    from imgscore.report.data import PageData
     from imgscore.workers.pool import Pool
 
 BATCH = 8
@@ -64,19 +63,21 @@ class ReviewThumbnails:
         self._connection: socket.socket | None = None
         self._ended = False
 
-    def show(self, images: Iterable[tuple[str, str]]) -> list[str]:
-        """Replace the images of the page. Return the sha256 of those without a thumbnail.
-
-        `images`: the sha256 and the path of each image, in the order in which they are made.
-        """
-        present = set(os.listdir(self._folder))
+    def missing(self, digests: Iterable[str]) -> set[str]:
+        """Return those of these sha256 that have no thumbnail, but may get one."""
+        names = os.listdir(os.fsdecode(self._folder))
+        missing = set(digests).difference([name.removesuffix(".webp") for name in names])
         with self._changed:
-            self._missing = {
-                digest: path
-                for digest, path in images
-                if os.fsencode(f"{digest}.webp") not in present and digest not in self._failed
-            }
-            unmade = list(self._missing)
+            return missing - self._failed
+
+    def show(self, images: Iterable[tuple[str, str]]) -> None:
+        """Replace the images of the page.
+
+        `images`: the sha256 and the path of each image without a thumbnail, in the order in which
+        the thumbnails are made.
+        """
+        with self._changed:
+            self._missing = dict(images)
             for digest in self._busy:
                 self._missing.pop(digest, None)
             self._wanted = []
@@ -84,7 +85,6 @@ class ReviewThumbnails:
                 self._thread = threading.Thread(target=self._work, daemon=True)
                 self._thread.start()
             self._changed.notify_all()
-            return unmade
 
     def want(self, digests: list[str]) -> None:
         """Make the thumbnails of these images first. The call replaces the earlier ones."""
@@ -222,15 +222,3 @@ def _open_pool() -> Pool:
     from imgscore.engine.engine import open_pool
 
     return open_pool(paths.store_folder(), dispatch.settings_in_force(), paths.heads_folder())
-
-
-def by_score(content: PageData) -> Iterator[tuple[str, str]]:
-    """Yield the sha256 and the path of each image that has a path, best score first.
-
-    The page shows the images in this order at first.
-    """
-    folders = content.folders
-    images = sorted(content.images, key=lambda image: image.score or 0.0, reverse=True)
-    for image in images:
-        if folders[image.folder]:
-            yield image.sha256, os.path.join(folders[image.folder], image.name)

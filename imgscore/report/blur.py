@@ -5,22 +5,25 @@ from collections.abc import Sequence
 import numpy as np
 
 from imgscore.images.traits import GRID_SIDE
+from imgscore.report.data import BLUR_DIGITS
 
-SIDE = 4
-"""The number of rows and columns of the view. With 16 parts, a page of 100,000 images grows by
-2 MB; more parts look the same once the browser has smoothed them."""
-_STEP = GRID_SIDE // SIDE
-_DIGITS = SIDE * SIDE
+ROWS = BLUR_DIGITS // 2
+"""The number of rows of the view. The page draws one gradient: a bitmap would be a request for each
+image."""
 
 
-def blurs_of(grids: Sequence[bytes]) -> list[str]:
-    """Return the brightness of each part of each image: one hexadecimal digit for each, row by row.
+def blurs_of(grids: Sequence[bytes]) -> str:
+    """Return the brightness of the rows of each image, as BLUR_DIGITS hexadecimal digits, joined.
 
-    `grids`: the grids of the images' traits. If a grid is empty, its result is empty.
+    `grids`: the grids of the images' traits. If a grid is empty, its digits are spaces.
     """
     full = [grid for grid in grids if len(grid) == GRID_SIDE**2]
-    parts = np.frombuffer(b"".join(full), np.uint8).reshape(-1, SIDE, _STEP, SIDE, _STEP)
-    levels = (parts.sum((2, 4), dtype=np.uint32) // _STEP**2).astype(np.uint8).ravel() >> 4
-    text = (levels[::2] << 4 | levels[1::2]).tobytes().hex()
-    views = (text[at : at + _DIGITS] for at in range(0, len(text), _DIGITS))
-    return [next(views) if len(grid) == GRID_SIDE**2 else "" for grid in grids]
+    parts = np.frombuffer(b"".join(full), np.uint8).reshape(-1, ROWS, GRID_SIDE**2 // ROWS)
+    levels = parts.sum(2, dtype=np.uint32) // parts.shape[2]
+    digits: bytes = levels.astype(np.uint8).tobytes()
+    text = digits.hex()
+    if len(full) == len(grids):
+        return text
+    views = (text[at : at + BLUR_DIGITS] for at in range(0, len(text), BLUR_DIGITS))
+    unknown = " " * BLUR_DIGITS
+    return "".join(next(views) if len(grid) == GRID_SIDE**2 else unknown for grid in grids)

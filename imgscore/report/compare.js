@@ -31,7 +31,8 @@ export const compare = {
 
   // Show the tab. After a new order, the images have other numbers.
   begin() {
-    const bySha256 = new Map(images.map((image) => [image.sha256, image]));
+    const isNew = !this.queue.length && !this.answered.length && !this.current;
+    const bySha256 = new Map(isNew ? [] : images.map((image) => [image.sha256, image]));
     const renewed = (/** @type {Proposal} */ proposal) => {
       const now = proposal.images.map((image) => bySha256.get(image.sha256)).filter((image) => image !== undefined);
       const isComplete = now.length === proposal.images.length;

@@ -1,10 +1,9 @@
 // The data of the page, and names as text, addresses and shell words. Changes no element.
 
+import { imagesOf, nameOf } from "./images.js";
+
 /** @typedef {import("./types").PageData} PageData */
-/**
- * An image, with its index in `images`.
- * @typedef {import("./types").Image & { number: number }} Image
- */
+/** @typedef {import("./images.js").PageImage} Image */
 /**
  * The filters above the gallery, and the order of the images.
  * @typedef {{ name: string, folder: string, place: string, label: string, sort: string,
@@ -17,24 +16,15 @@ export const page = JSON.parse(document.getElementById("data")?.textContent || "
 export let images = [];
 
 export function readImages() {
-  const { columns } = page, rows = /** @type {any[]} */ (page.images);
-  // Each row is replaced by its image: rows and images together would use twice as much memory.
-  for (let number = 0; number < rows.length; number += 1) {
-    const row = rows[number];
-    /** @type {any} */
-    const image = { number };
-    for (let at = 0; at < row.length; at += 1) image[columns[at]] = row[at];
-    rows[number] = image;
-  }
-  images = rows;
-  page.images = [];
+  images = imagesOf(page);
+  Object.assign(page, { images: null, unmade: [] }); // the columns of the images have copies
 }
 readImages();
 // The text is as large as the images. Nothing reads it again.
 document.getElementById("data")?.remove();
 
 /** @param {Image} image */
-export const folderOf = (image) => page.folders[image.folder];
+export const folderOf = (image) => image.folder;
 /** @param {Image} image */
 export const pathOf = (image) => `${folderOf(image).replace(/\/$/, "")}/${image.name}`;
 /** @param {Image} image */
@@ -47,8 +37,6 @@ export const isUnsure = (image) =>
 const GRADES = { keep: 1, trash: 0, reject: 0 };
 /** @param {string} text */
 export const gradeOf = (text) => GRADES[text] ?? page.stars[text];
-/** @param {number} grade */
-export const nameOf = (grade) => (grade > 0.5 ? "keep" : grade < 0.5 ? "trash" : "undecided");
 
 /**
  * A grade as [text, spoken text]: keep, trash, stars, or a number that belongs to no number of stars.
@@ -147,11 +135,10 @@ export function sizeText(bytes) {
  * @param {Image} image
  */
 export function blurOf(image) {
-  if (image.blur.length !== 16) return "";
-  const rows = [0, 4, 8, 12].map((start) => {
-    let sum = 0;
-    for (let at = start; at < start + 4; at += 1) sum += parseInt(image.blur[at], 16);
-    const luma = Math.round(sum * 17 / 4);
+  const { blur } = image;
+  if (blur.length !== 8 || blur[0] === " ") return "";
+  const rows = [0, 2, 4, 6].map((at) => {
+    const luma = parseInt(blur.slice(at, at + 2), 16);
     return `rgb(${luma} ${luma} ${luma})`;
   });
   return `linear-gradient(${rows.join(",")})`;

@@ -45,7 +45,7 @@ def write(
     beside = thumbnails if is_own else page_file.with_name(f"{page_file.stem}-files")
     try:
         if not is_own:
-            _copy((image.sha256 for image in data.images), thumbnails, beside)
+            _copy(data.images.digests(), thumbnails, beside)
         text = page(page_data(data, watches, beside.name, review=False), figures_of(data))
         write_atomic(page_file, text.encode(), durable=False)
     except OSError as error:

@@ -2,6 +2,7 @@
 
 import { isUnsure } from "./data.js";
 import { $, $input, make } from "./elements.js";
+import { Rows } from "./rows.js";
 import { Tile } from "./tiles.js";
 import { viewer } from "./viewer.js";
 
@@ -13,21 +14,18 @@ const JUMP_PAUSE = 120;
 // The largest number of tiles without an image that are kept for other images: a screen of them.
 const MAX_SPARE = 200;
 
-/** @typedef {{ at: number, width: number }} Box an image in a row; `at` is its index in the list */
-/** @typedef {{ top: number, height: number, first: number, boxes: Box[] }} Row */
 
 export const gallery = {
   /** @type {Image[]} */
   list: [],
-  /** @type {Row[]} */
-  rows: [],
+  rows: new Rows([], 0, 0, -1),
   at: 0,
   /** @type {Map<number, Tile>} the tile of each index in the list that has one */
   tiles: new Map(),
   /** @type {Tile[]} the tiles that show no image at present */
   spare: [],
-  /** @type {{ top: number, at: number } | null} */
-  divider: null,
+  /** the index of the first image below the divider; -1: there is no divider */
+  divider: -1,
   isByScore: false,
   top: 0,
   width: -1,
@@ -53,37 +51,10 @@ export const gallery = {
   },
 
   layOut() {
-    const width = $("list").clientWidth, tall = Number($input("size").value), gap = 6;
-    this.width = width;
-    const divider = this.isByScore ? this.dividerAt() : -1;
-    this.rows = [];
-    /** @type {Box[]} */
-    let row = [];
-    let ratios = 0, top = 0;
-    /** @param {number} height */
-    const close = (height) => {
-      this.rows.push({ top, height, first: row[0].at, boxes: row });
-      for (const box of row) box.width *= height;
-      top += height + gap;
-      row = [];
-      ratios = 0;
-    };
-    this.divider = null;
-    this.list.forEach((image, at) => {
-      if (at === divider) {
-        if (row.length) close(Math.min(tall, (width - gap * (row.length - 1)) / ratios));
-        this.divider = { top: top + 8, at };
-        top += 56;
-      }
-      const shape = image.width && image.height ? image.width / image.height : 1;
-      const ratio = Math.min(2.6, Math.max(0.55, shape));
-      row.push({ at, width: ratio });
-      ratios += ratio;
-      const height = (width - gap * (row.length - 1)) / ratios;
-      if (height <= tall) close(height);
-    });
-    if (row.length) close(Math.min(tall, (width - gap * (row.length - 1)) / ratios));
-    $("list").style.height = `${top}px`;
+    this.width = $("list").clientWidth;
+    this.divider = this.isByScore ? this.dividerAt() : -1;
+    this.rows = new Rows(this.list, this.width, Number($input("size").value), this.divider);
+    $("list").style.height = `${this.rows.height}px`;
     $("list").hidden = !this.list.length;
     $("nothing").hidden = Boolean(this.list.length);
     // A tile whose image stays keeps its picture, so that the picture is not asked for again.
@@ -105,41 +76,19 @@ export const gallery = {
 
   drawDivider() {
     document.querySelector("#gallery .divider")?.remove();
-    $("undecided").hidden = !this.divider;
-    if (!this.divider) return;
+    $("undecided").hidden = this.divider < 0;
+    if (this.divider < 0) return;
     const keeps = this.list.filter((image) => image.score !== null && image.score >= 0.5).length;
     const unsure = this.list.filter(isUnsure).length;
     const line = make("div", { class: "divider" }, make("span", {},
       `images that you will more likely keep: ${keeps.toLocaleString("en")} · `,
       make("strong", {}, `undecided images: ${unsure.toLocaleString("en")}`), " (score within ± of 0.5)"));
-    line.style.top = `${this.divider.top}px`;
+    line.style.top = `${this.rows.dividerTop}px`;
     $("gallery").append(line);
   },
 
-  /** @param {number} at */
-  rowOf(at) {
-    let low = 0, high = this.rows.length - 1;
-    while (low < high) {
-      const middle = (low + high + 1) >> 1;
-      if (this.rows[middle].first <= at) low = middle;
-      else high = middle - 1;
-    }
-    return low;
-  },
-
-  /** The first row that ends below a height. @param {number} top */
-  rowAt(top) {
-    let low = 0, high = this.rows.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (this.rows[middle].top + this.rows[middle].height >= top) high = middle;
-      else low = middle + 1;
-    }
-    return low;
-  },
-
   draw() {
-    if ($("order").hidden || !this.rows.length) return;
+    if ($("order").hidden || !this.rows.count) return;
     // In a fast scroll, each frame shows other tiles: draw only those that it shows.
     const start = -$("list").getBoundingClientRect().top;
     const isJump = Math.abs(start - this.top) > innerHeight, margin = isJump ? 0 : MARGIN;
@@ -147,22 +96,17 @@ export const gallery = {
     this.top = start;
     clearTimeout(this.afterJump);
     if (isJump) this.afterJump = setTimeout(() => this.draw(), JUMP_PAUSE);
-    /** @type {Map<number, [Box, number, Row]>} */
-    const visible = new Map();
-    for (let from = this.rowAt(top); from < this.rows.length && this.rows[from].top <= bottom; from += 1) {
-      let left = 0;
-      for (const box of this.rows[from].boxes) {
-        visible.set(box.at, [box, left, this.rows[from]]);
-        left += box.width + 6;
-      }
-    }
+    const { rows } = this, from = rows.below(top), first = rows.firsts[from] ?? this.list.length;
+    let to = from;
+    while (to < rows.count && rows.tops[to] <= bottom) to += 1;
+    const end = Math.max(first, rows.firsts[to]);
     // The selected tile always exists: a screen reader needs it.
     for (const [at, tile] of [...this.tiles]) {
-      if (!visible.has(at) && at !== this.at && !(tile.isPlaced && this.isNear(at, start))) this.release(at);
+      if ((at < first || at >= end) && at !== this.at && !(tile.isPlaced && this.isNear(at, start))) this.release(at);
     }
-    for (const [at, shown] of visible) if (!this.tiles.get(at)?.isPlaced) this.add(...shown);
+    for (let at = first; at < end; at += 1) if (!this.tiles.get(at)?.isPlaced) this.add(at);
     for (const tile of this.spare) tile.element.remove();
-    if (!this.tiles.get(this.at)?.isPlaced) this.addAt(this.at);
+    if (!this.tiles.get(this.at)?.isPlaced) this.add(this.at);
     // During a jump, the tiles show only the coarse views: no picture would be there before the next jump.
     if (!isJump) for (const [at, tile] of this.tiles) tile.complete(this.list[at]);
     this.mark();
@@ -174,29 +118,15 @@ export const gallery = {
    * @param {number} start the top of the window
    */
   isNear(at, start) {
-    const row = this.rows[this.rowOf(at)];
-    return row.top + row.height >= start - MARGIN && row.top <= start + innerHeight + MARGIN;
+    const { top, height } = this.rows.place(at);
+    return top + height >= start - MARGIN && top <= start + innerHeight + MARGIN;
   },
 
   /** @param {number} at */
-  addAt(at) {
-    const row = this.rows[this.rowOf(at)];
-    let left = 0;
-    for (const box of row.boxes) {
-      if (box.at === at) this.add(box, left, row);
-      left += box.width + 6;
-    }
-  },
-
-  /**
-   * @param {Box} box
-   * @param {number} left
-   * @param {Row} row
-   */
-  add(box, left, row) {
-    const tile = this.tiles.get(box.at) || this.spare.pop() || new Tile((at) => { this.go(at); viewer.open(this.list, at); });
-    tile.fill(this.list[box.at], box.at, this.list.length, { left, top: row.top, width: box.width, height: row.height });
-    this.tiles.set(box.at, tile);
+  add(at) {
+    const tile = this.tiles.get(at) || this.spare.pop() || new Tile((index) => { this.go(index); viewer.open(this.list, index); });
+    tile.fill(this.list[at], at, this.list.length, this.rows.place(at));
+    this.tiles.set(at, tile);
     $("list").append(tile.element); // also if it is there: a screen reader reads in this sequence
   },
 
@@ -229,7 +159,7 @@ export const gallery = {
   go(at) {
     if (!this.list.length) return;
     this.at = Math.min(this.list.length - 1, Math.max(0, at));
-    const row = this.rows[this.rowOf(this.at)];
+    const row = this.rows.place(this.at);
     const start = $("list").getBoundingClientRect().top + scrollY + row.top;
     const head = document.querySelector(".top")?.getBoundingClientRect();
     const cover = Math.max(0, head?.bottom ?? 0) + 12;
@@ -244,30 +174,13 @@ export const gallery = {
    * @param {number} rows
    */
   step(rows) {
-    const from = this.rowOf(this.at);
-    const to = Math.min(this.rows.length - 1, Math.max(0, from + rows));
-    /**
-     * @param {Row} row
-     * @param {number} at
-     */
-    const middle = (row, at) => {
-      let left = 0;
-      for (const box of row.boxes) {
-        if (box.at === at) return left + box.width / 2;
-        left += box.width + 6;
-      }
-      return 0;
-    };
-    const start = middle(this.rows[from], this.at);
-    const distance = (/** @type {Box} */ box) => Math.abs(middle(this.rows[to], box.at) - start);
-    const [nearest] = [...this.rows[to].boxes].sort((a, b) => distance(a) - distance(b));
-    this.go(nearest.at);
+    this.go(this.rows.beside(this.at, rows));
   },
 
   jumpToUndecided() {
-    if (!this.divider) return;
-    this.go(this.divider.at);
-    scrollBy(0, (this.tiles.get(this.divider.at)?.element.getBoundingClientRect().top ?? 0) - innerHeight / 2);
+    if (this.divider < 0) return;
+    this.go(this.divider);
+    scrollBy(0, (this.tiles.get(this.divider)?.element.getBoundingClientRect().top ?? 0) - innerHeight / 2);
     this.draw();
   },
 

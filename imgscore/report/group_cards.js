@@ -1,7 +1,8 @@
 // The list of all groups: one card for each group.
 
 import { images, moveCommand, page, pathOf, printable, shellWord, sizeText, watchOf } from "./data.js";
-import { copy, make } from "./elements.js";
+import { copy, head, make } from "./elements.js";
+import { messageOf, post } from "./server.js";
 import { imageButton } from "./viewer.js";
 import { grow } from "./views.js";
 
@@ -19,19 +20,39 @@ export const groupTitle = (group) =>
   `${group.images.length} ${group.kind === "bursts" ? "images " : ""}${GROUP_KINDS[group.kind] || "similar images"}`;
 
 /**
+ * Get the groups from the server of the review, unless the page has them. Return whether it has them.
+ * @param {HTMLElement} section shows what happens
+ * @returns {Promise<boolean>}
+ */
+export async function loadGroups(section) {
+  if (page.groups) return true;
+  head(section, "Groups", "Looking for groups …");
+  try {
+    const { version } = page, found = await post("groups", {}, "groups");
+    if (version !== page.version) return loadGroups(section); // the images have other numbers now
+    Object.assign(page, found);
+    return true;
+  } catch (error) {
+    head(section, "Groups", messageOf(error));
+    return false;
+  }
+}
+
+/**
  * Show all groups.
  * @param {HTMLElement} section
  * @param {((group: Group) => void) | null} open opens a group side by side; null in a report
  */
 export function showCards(section, open) {
-  section.replaceChildren(make("h2", {}, "Groups"), make("p", { class: "lead" }, page.groups.length
+  const groups = page.groups || [];
+  section.replaceChildren(make("h2", {}, "Groups"), make("p", { class: "lead" }, groups.length
     ? "Bursts, near-duplicates and copies. The first image of each group is the best one: it has more detail, and less noise and fewer traces of compression, than the others."
     : page.uncompared ? "" : "No two images are nearly the same."));
   if (page.review && page.uncompared) {
     section.append(make("p", { class: "lead" },
       `Images that are not compared yet: ${page.uncompared.toLocaleString("en")}. The daemon compares them in the background; without a daemon, run: imgscore groups. After that, open this page again.`));
   }
-  grow(section, page.groups, (group) => groupCard(group, open));
+  grow(section, groups, (group) => groupCard(group, open));
 }
 
 /**

@@ -20,7 +20,7 @@ export function factsOf(group, members, at) {
     ["Pixels", members.map((image) => (image.width ? `${image.width}\u00a0×\u00a0${image.height}` : ""))],
     ["Sharpness", group.sharpness.map(sharpnessOf)],
     ["Size", members.map((image) => sizeText(image.bytes))],
-    ["Taken", group.taken.map((taken) => taken.replace("T", "\u00a0"))],
+    ["Taken", members.map((image) => image.taken.replace("T", "\u00a0"))],
     ["Format", group.formats],
     ["Score", members.map((image) => (image.score === null ? "" : image.score.toFixed(2)))],
   ];

@@ -1,9 +1,9 @@
 // The tab Groups: the images of one group side by side, and one key for each decision. A report
 // shows only the cards.
 
-import { images, labelTexts, nameOf, page, printable } from "./data.js";
+import { images, labelTexts, page, printable } from "./data.js";
 import { $, $button, announce, make, thumbnail } from "./elements.js";
-import { groupTitle, showCards } from "./group_cards.js";
+import { groupTitle, loadGroups, showCards } from "./group_cards.js";
 import { factsOf } from "./group_facts.js";
 import { frameOf, keepLoaded, listenToStage, preload, zoom } from "./group_stage.js";
 import { setLabel } from "./labels.js";
@@ -54,17 +54,19 @@ export const groupWalk = {
   decisions: [],
 
   // Show the tab. After a new order, the images have other numbers.
-  begin() {
+  async begin() {
     if (!page.review) {
       $("group-walk").hidden = true;
-      showCards($("group-cards"), null);
-      return;
+      return showCards($("group-cards"), null);
     }
+    $("group-walk").hidden ||= !page.groups;
+    if (!await loadGroups($("group-cards"))) return null;
     const current = this.list.length && this.isOpen ? this.current : "";
-    this.list = page.groups.filter((group) => group.kind !== "copies");
+    this.list = (page.groups || []).filter((group) => group.kind !== "copies");
     this.at = Math.max(0, this.list.findIndex((group) => keyOf(group) === current));
     this.showList(!this.isOpen);
-    if (this.list.length && !this.isOpen) $("groups-begin").focus({ preventScroll: true });
+    if (this.list.length && !this.isOpen && !$("groups").hidden) $("groups-begin").focus({ preventScroll: true });
+    return null;
   },
 
   // The key of the present group. It stays known when a new order replaces the images.
@@ -91,7 +93,7 @@ export const groupWalk = {
       const open = this.list.filter((group) => !this.isDecided(group)).length;
       if (this.list.length) {
         const text = open ? `${open.toLocaleString("en")} of ${this.list.length.toLocaleString("en")} groups have an image without a label.` : "Every image of these groups has a label.";
-        const copies = page.groups.length - this.list.length;
+        const copies = (page.groups || []).length - this.list.length;
         const more = copies ? ` Copies share one label, so the ${copies.toLocaleString("en")} groups of copies are only listed.` : "";
         $("group-cards").querySelector(".lead")?.after(make("div", { class: "acts", id: "group-start" },
           make("button", { type: "button", id: "groups-begin", onclick: () => this.start(this.list.find((group) => !this.isDecided(group)) || this.list[0]) }, "Side by side"),
@@ -119,7 +121,7 @@ export const groupWalk = {
     this.current = keyOf(this.group);
     this.flicker = 0;
     // An image that the user has already kept is the one to keep.
-    this.picked = Math.max(0, membersOf(this.group).findIndex((image) => image.grade !== null && nameOf(image.grade) === "keep"));
+    this.picked = Math.max(0, membersOf(this.group).findIndex((image) => image.label === "keep"));
     this.draw();
     zoom.set(1, 0, 0);
     $("group-stage").focus({ preventScroll: true }); // not a button: the space bar leaves the group
@@ -278,18 +280,18 @@ export const groupWalk = {
    */
   decide(act) {
     const { group } = this, members = membersOf(group);
-    const before = members.map(({ label, grade }) => ({ label, grade }));
+    const before = members.map((image) => image.grade);
     /** @type {Promise<number[]>} */
     let numbers = Promise.resolve([]);
     if (act === "leave") this.left.add(keyOf(group));
     else {
       members.forEach((image, at) => {
         const name = act === "keep-all" || (act === "keep" && at === this.picked) ? "keep" : "trash";
-        if (image.label !== name) setLabel(image, name, name === "keep" ? 1 : 0);
+        if (image.label !== name) setLabel(image, name === "keep" ? 1 : 0);
       });
       const picked = members[this.picked];
       numbers = this.send({ image: picked.number, sha256: picked.sha256, size: members.length, act }).catch((error) => {
-        members.forEach((image, at) => setLabel(image, before[at].label, before[at].grade));
+        members.forEach((image, at) => setLabel(image, before[at]));
         this.decisions = this.decisions.filter((decision) => decision !== entry);
         announce(`Could not set the labels: ${messageOf(error)}. Is the review still running?`);
         if (this.isOpen) this.draw();
@@ -321,7 +323,7 @@ export const groupWalk = {
     const rows = new Map(labels.map((row) => [row.sha256, row]));
     for (const image of images) {
       const row = rows.get(image.sha256);
-      if (row && (row.label !== image.label || row.grade !== image.grade)) setLabel(image, row.label, row.grade);
+      if (row && row.grade !== image.grade) setLabel(image, row.grade);
     }
     const problem = labels.find((row) => row.error)?.error;
     if (problem) announce(problem);

@@ -1,6 +1,6 @@
 // Labels: shown at once, and stored by the server of the review. Used in a review only.
 
-import { gradeOf, nameOf, printable } from "./data.js";
+import { gradeOf, printable } from "./data.js";
 import { $, $dialog, announce } from "./elements.js";
 import { gallery } from "./gallery.js";
 import { countLabel } from "./progress.js";
@@ -18,12 +18,10 @@ export const forgetUndo = () => { undoable.length = 0; };
 /**
  * Show another label of an image. Nothing is stored.
  * @param {Image} image
- * @param {string | null} value
- * @param {number | null} grade
+ * @param {number | null} grade null: no label
  */
-export function setLabel(image, value, grade) {
-  const step = Number(value !== null) - Number(image.label !== null);
-  image.label = value;
+export function setLabel(image, grade) {
+  const step = Number(grade !== null) - Number(image.grade !== null);
   image.grade = grade;
   if (step) countLabel(step);
   gallery.refresh(image);
@@ -36,15 +34,15 @@ export function setLabel(image, value, grade) {
  * @param {string} value
  */
 export async function label(image, value) {
-  const before = { label: image.label, grade: image.grade }, grade = gradeOf(value);
-  setLabel(image, nameOf(grade), grade);
+  const before = image.grade;
+  setLabel(image, gradeOf(value));
   try {
     const row = await post("label", { image: image.number, sha256: image.sha256, label: value });
     take(image, row);
     // Without a number, the image had this label already: there is nothing to undo.
     if (row.number !== null) undoable.push(image);
   } catch (error) {
-    setLabel(image, before.label, before.grade);
+    setLabel(image, before);
     announce(`Could not set the label: ${messageOf(error)}. Is the review still running?`);
   }
 }
@@ -70,7 +68,7 @@ async function undoLast() {
  * @param {import("./types").LabelAnswer} row
  */
 function take(image, row) {
-  setLabel(image, row.label, row.grade ?? null);
+  setLabel(image, row.grade ?? null);
   if (row.error) announce(row.error);
 }
 

@@ -5,7 +5,7 @@ import { $, announce } from "./elements.js";
 import { forgetUndo } from "./labels.js";
 import { changeText, scoresNow, showProgress } from "./progress.js";
 import { messageOf, post } from "./server.js";
-import { readUnmade } from "./thumbnails.js";
+import { forgetFinished } from "./thumbnails.js";
 
 /** @param {number} seconds */
 const pause = (seconds) => new Promise((resolve) => setTimeout(resolve, 1000 * seconds));
@@ -51,9 +51,9 @@ export async function renew(fill) {
   announce("Loading the new order …");
   try {
     const scores = scoresNow(), head = page.head?.version;
-    Object.assign(page, await post("renew", {}));
+    Object.assign(page, await post("renew", { groups: page.groups !== null }));
     readImages();
-    readUnmade();
+    forgetFinished();
     forgetUndo();
     offer(page.version);
     fill();

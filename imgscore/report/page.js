@@ -1,7 +1,7 @@
 // Start the page: tabs, filters and keys.
 
 import { compare } from "./compare.js";
-import { filteredImages, folderOf, images, page, printable, watchAt, watchOf } from "./data.js";
+import { filteredImages, images, page, printable, watchAt, watchOf } from "./data.js";
 import {
   $, $details, $dialog, $input, $select, copyMove, copyPath, make,
 } from "./elements.js";
@@ -25,7 +25,7 @@ const ALL_TABS = [
   ["compare", "Compare", () => null, () => compare.begin()],
   ["search", "Search", () => null, showSearch],
   ["suspects", "Suspects", () => (page.review ? null : page.suspects.length), showSuspects],
-  ["groups", "Groups", () => page.groups.length, () => groupWalk.begin()],
+  ["groups", "Groups", () => page.group_count, () => groupWalk.begin()],
   ["failures", "Failures", () => page.failures.length, showFailures],
   ["learning", "Learning", () => null, showLearning],
 ];
@@ -79,7 +79,7 @@ function fillBars() {
 // Every folder that holds images, and those above it up to the inbox, shown from the inbox on.
 function fillFolders() {
   const found = new Set();
-  for (const path of new Set(images.map(folderOf))) {
+  for (const path of page.folders) {
     const { inbox } = watchAt(path);
     for (let folder = path; folder.startsWith(`${inbox}/`); folder = folder.slice(0, folder.lastIndexOf("/"))) found.add(folder);
     if (page.watches.length > 1) found.add(inbox);

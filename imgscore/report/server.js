@@ -10,7 +10,7 @@
  *   explain: import("./types").Explanation, reveal: {},
  *   group: import("./types").GroupAnswer, ungroup: import("./types").GroupAnswer,
  *   renew: Partial<import("./types").PageData>, thumbnails: {},
- *   suspects: import("./types").FoundSuspects,
+ *   suspects: import("./types").FoundSuspects, groups: import("./types").FoundGroups,
  * }} Answers
  */
 

@@ -1,6 +1,6 @@
 // Thumbnails. In a review, some of them are made while the page is open: those on the screen first.
 
-import { page, thumbnailOf } from "./data.js";
+import { thumbnailOf } from "./data.js";
 import { post } from "./server.js";
 
 /** @typedef {import("./data.js").Image} Image */
@@ -14,19 +14,20 @@ const ERROR_PAUSE = 3000;
 // The largest number of images in a request: more than fit on a screen.
 const MAX_ASKED = 300;
 
-/** @type {Set<string>} the sha256 of the images without a thumbnail */
-let unmade = new Set();
+/** @type {Set<string>} the sha256 of the images whose thumbnails are finished since the page was made */
+let finished = new Set();
 /** @type {Map<HTMLImageElement, Image>} the elements that wait for a thumbnail */
 const waiting = new Map();
 let asked = "", isAsking = false, isFollowing = false, seen = 0;
 
-/** Read the list of missing thumbnails again: the data of the page is new. */
-export function readUnmade() {
-  unmade = new Set(page.unmade);
-  page.unmade = [];
+/** Forget which thumbnails are finished: the data of the page is new. */
+export function forgetFinished() {
+  finished = new Set();
   asked = "";
 }
-readUnmade();
+
+/** @param {Image} image */
+const isUnmade = (image) => image.isUnmade && !finished.has(image.sha256);
 
 /**
  * Show the thumbnail of an image, as soon as there is one.
@@ -34,7 +35,7 @@ readUnmade();
  * @param {Image} image
  */
 export function showThumbnail(picture, image) {
-  if (unmade.has(image.sha256)) {
+  if (isUnmade(image)) {
     picture.removeAttribute("src");
     waiting.set(picture, image);
     ask();
@@ -93,10 +94,10 @@ async function follow() {
 /** @param {import("./types").FinishedThumbnails} finished */
 function takeFinished({ at, made, failed }) {
   seen = at;
-  for (const sha256 of [...made, ...failed]) unmade.delete(sha256);
+  for (const sha256 of [...made, ...failed]) finished.add(sha256);
   const isFailed = new Set(failed);
   for (const [picture, image] of waiting) {
-    if (unmade.has(image.sha256)) continue;
+    if (isUnmade(image)) continue;
     waiting.delete(picture);
     if (isFailed.has(image.sha256)) picture.dispatchEvent(new Event("error"));
     else picture.src = thumbnailOf(image);

@@ -5,17 +5,18 @@ export interface PageData {
   folder: string | null;
   head: Head | null;
   embedder: string;
-  images: unknown[][];
+  images: Images;
   folders: string[];
+  places: string[];
   suspects: Suspect[];
-  groups: Group[];
+  groups: Group[] | null;
+  group_count: number;
   failures: Failure[];
   unlearned: string;
   answers: number;
   labels: number;
   cameras: string[];
   uncompared: number;
-  columns: string[];
   watches: WatchFolders[];
   thumbnails: string;
   review: boolean;
@@ -26,24 +27,7 @@ export interface PageData {
   stars: Record<string, number>;
   unsearchable: string;
   tab: string;
-  unmade: string[];
-}
-
-export interface Image {
-  name: string;
-  folder: number;
-  sha256: string;
-  score: number | null;
-  deviation: number | null;
-  label: string | null;
-  place: string;
-  width: number;
-  height: number;
-  bytes: number;
-  grade: number | null;
-  taken: string;
-  camera: number;
-  blur: string;
+  unmade: number[];
 }
 
 export interface LabelAnswer {
@@ -96,6 +80,11 @@ export interface FoundSuspects {
   unlearned: string;
 }
 
+export interface FoundGroups {
+  groups: Group[];
+  uncompared: number;
+}
+
 export interface FinishedThumbnails {
   at: number;
   made: string[];
@@ -107,6 +96,22 @@ export interface Head {
   created_ns: number;
   labels: number;
   comparison: Comparison | null;
+}
+
+export interface Images {
+  names: string;
+  folders: number[];
+  sha256: string;
+  scores: number[];
+  deviations: number[];
+  places: number[];
+  widths: number[];
+  heights: number[];
+  bytes: number[];
+  taken: string;
+  cameras: number[];
+  blurs: string;
+  grades: Record<string, number>;
 }
 
 export interface Suspect {
@@ -121,7 +126,6 @@ export interface Group {
   why: string;
   images: number[];
   sharpness: (number | null)[];
-  taken: string[];
   formats: string[];
 }
 

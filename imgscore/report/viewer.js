@@ -69,7 +69,7 @@ export const viewer = {
     $("image-name").textContent = printable(image.name);
     $("image-score").replaceChildren(...this.score(image));
     const facts = {
-      Taken: takenText(image), Camera: printable(page.cameras[image.camera] || ""),
+      Taken: takenText(image), Camera: printable(image.camera),
       Folder: printable(folderOf(image)), Label: image.label ? labelTexts(image)[1] : "none",
       Place: PLACES[image.place] || "elsewhere",
       Pixels: image.width ? `${image.width} × ${image.height}` : "", Size: sizeText(image.bytes),

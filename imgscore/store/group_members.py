@@ -3,7 +3,7 @@
 Every reader that shows or uses the best image of a group reads it here, so that all agree.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -12,9 +12,15 @@ from imgscore.groups.copy_names import original_first
 from imgscore.store import groups, sightings
 from imgscore.store.group_order import positions, quality_of
 from imgscore.store.groups import MIN_MEMBERS, Group, Kind
-from imgscore.store.schema import Sighting
 from imgscore.store.transaction import Txn
 from imgscore.watches import within
+
+
+class File(NamedTuple):
+    """A file of an image. `size`: in bytes."""
+
+    path: bytes
+    size: int
 
 
 class PresentMember(NamedTuple):
@@ -50,21 +56,20 @@ def present_groups(
 
 def groups_among(
     txn: Txn,
-    sightings_of: Callable[[bytes], Iterable[Sighting]],
+    files_of: Callable[[bytes], Sequence[File]],
     quality: Callable[[bytes], Quality],
 ) -> Iterator[PresentGroup]:
     """Yield the groups of some images, as `present_groups` does.
 
-    A caller that has read all sightings and traits gives them: `sightings_of` returns the present
-    sightings of a digest, and `quality` its quality. To read them again would take three times as
-    long.
+    A caller that has read all sightings and traits gives them: `files_of` returns the files of a
+    digest that count, and `quality` its quality. To read them again would take three times as long.
     """
     for group in groups.iter_all(txn):
         members = []
         for digest in group.members:
-            copies = [found for found in sightings_of(digest) if found.role != "trash"]
-            if copies:
-                members.append(_member(digest, copies, quality))
+            files = files_of(digest)
+            if files:
+                members.append(_member(digest, files, quality))
         if len(members) >= MIN_MEMBERS:
             yield _ranked(group, members)
 
@@ -80,28 +85,28 @@ def present_group(
     members: list[PresentMember] = []
     quality = partial(quality_of, txn)
     for digest in group.members:
-        copies = [
-            sighting
+        files = [
+            File(sighting.path, sighting.seen.size)
             for sighting in sightings.of_digest(txn, digest)
             if not sighting.gone_ns
             and sighting.role != "trash"
             and sighting.inbox in inboxes
             and (folder is None or within(sighting.path, folder))
         ]
-        if copies:
-            members.append(_member(digest, copies, quality))
+        if files:
+            members.append(_member(digest, files, quality))
     return None if len(members) < MIN_MEMBERS else _ranked(group, members)
 
 
 def _member(
-    digest: bytes, copies: list[Sighting], quality_of: Callable[[bytes], Quality]
+    digest: bytes, files: Sequence[File], quality_of: Callable[[bytes], Quality]
 ) -> PresentMember:
-    paths = [sighting.path for sighting in copies]
+    paths = [file.path for file in files]
     if len(paths) > 1:
         paths.sort(key=original_first)
     quality = quality_of(digest)
     if quality.bytes is None:
-        quality = quality._replace(bytes=copies[0].seen.size)
+        quality = quality._replace(bytes=files[0].size)
     return PresentMember(digest, tuple(paths), quality)
 
 

@@ -105,6 +105,12 @@ class Fingerprint(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 FINGERPRINT_SIZE = _fingerprint.size
+_SIZE_AT = 16
+
+
+def size_of(packed: bytes) -> int:
+    """Return the size of the file from a value that begins with a packed fingerprint."""
+    return int.from_bytes(packed[_SIZE_AT : _SIZE_AT + _SIZE_BITS // 8], "little")
 
 
 def packed_stat(status: os.stat_result) -> bytes:

@@ -2,7 +2,8 @@
 
 import struct
 from collections.abc import Callable, Iterable, Iterator
-from math import isfinite
+from itertools import repeat
+from math import isfinite, nan
 
 from imgscore.errors import StoreError
 from imgscore.store import counts, heads, sightings
@@ -66,6 +67,17 @@ def getter(txn: Txn, taste: str, head: str) -> Callable[[bytes], tuple[float, fl
         return (score, deviation) if isfinite(score + deviation) else None
 
     return get_score
+
+
+def packed_pairs(txn: Txn, taste: str, head: str, digests: Iterable[bytes]) -> bytes:
+    """Return (score, deviation) of each digest as two little-endian float32, joined.
+
+    Both are NaN if the head has not scored the digest. For 100,000 digests, this takes a third of
+    the time of `getter`. A stored score may be no number; see `get`.
+    """
+    prefix, get_value = score_prefix(taste, head), txn.table("scores").getter()
+    keys = [prefix + digest for digest in digests]
+    return b"".join(map(get_value, keys, repeat(_score.pack(nan, nan))))
 
 
 def unusable(txn: Txn, taste: str, head: str, digests: Iterable[bytes]) -> int:

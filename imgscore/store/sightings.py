@@ -6,7 +6,7 @@ have been moved.
 """
 
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import product
 
 import msgspec
@@ -21,6 +21,7 @@ from imgscore.store.schema import (
     Sighting,
     pack,
     path_key,
+    size_of,
 )
 from imgscore.store.transaction import Txn
 from imgscore.watches import Role
@@ -173,6 +174,18 @@ def in_place(txn: Txn, inbox: bytes, role: Role) -> Iterator[Sighting]:
     """Yield the present sightings with this inbox and role. Other sightings are not decoded."""
     end = ending(inbox, role)
     return (decode(value) for _, value in txn.table("sightings").scan() if value.endswith(end))
+
+
+def present_files(txn: Txn, inboxes: Collection[bytes]) -> Iterator[tuple[bytes, bytes, Role, int]]:
+    """Yield (path, digest, role, size) of each present file in the watches of these inboxes.
+
+    No Sighting is made, which halves the time.
+    """
+    decode_rest = _decoder.decode
+    for _, value in txn.table("sightings").scan():
+        rest = decode_rest(value[FINGERPRINT_SIZE:])
+        if not rest.gone_ns and rest.inbox in inboxes:
+            yield rest.path, rest.digest, rest.role, size_of(value)
 
 
 def of_inodes(

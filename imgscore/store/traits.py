@@ -1,6 +1,7 @@
 """The traits of images (width, height, format, camera …) and their fine grids, by digest."""
 
 from collections.abc import Callable, Iterable, Iterator
+from itertools import repeat
 from operator import itemgetter
 
 import msgspec
@@ -10,6 +11,21 @@ from imgscore.store.schema import pack
 from imgscore.store.transaction import Txn
 
 _decoder = msgspec.msgpack.Decoder(Traits)
+
+
+class ShownTraits(msgspec.Struct, frozen=True):
+    """The traits that a page shows, as in Traits. To decode only these takes half of the time."""
+
+    width: int = 0
+    height: int = 0
+    format: str = ""
+    camera: str = ""
+    taken: str = ""
+    grid: bytes = b""
+
+
+_shown_decoder = msgspec.msgpack.Decoder(ShownTraits)
+_NO_TRAITS = msgspec.msgpack.encode({})
 
 
 def record(txn: Txn, digest: bytes, traits: Traits) -> None:
@@ -50,6 +66,12 @@ def getter(txn: Txn) -> Callable[[bytes], Traits | None]:
         return decode(value) if value else None
 
     return get_traits
+
+
+def shown(txn: Txn, digests: Iterable[bytes]) -> list[ShownTraits]:
+    """Return the shown traits of each digest; the defaults if no traits are stored."""
+    get_value = txn.table("traits").getter()
+    return list(map(_shown_decoder.decode, map(get_value, digests, repeat(_NO_TRAITS))))
 
 
 def iter_all(txn: Txn) -> Iterator[tuple[bytes, Traits]]:

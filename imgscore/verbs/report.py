@@ -64,7 +64,7 @@ class Request(BaseRequest[Response]):
 
     `suspects`: the largest number of suspect labels on the page. `figures`: if true, measure the
     learning curve again. `at_once`: make no thumbnails, and do not wait until the new images are
-    compared with the others.
+    compared with the others. `groups`: if false, the data contains only the number of groups.
     """
 
     folder: PathText | None = None
@@ -72,6 +72,7 @@ class Request(BaseRequest[Response]):
     suspects: Annotated[int, msgspec.Meta(ge=0, le=MAX_ROWS)] = 50
     figures: bool = True
     at_once: bool = False
+    groups: bool = True
 
 
 def run(engine: Engine, request: Request) -> Steps[Response]:
@@ -105,6 +106,7 @@ def _gather(engine: Engine, taste: str, folder: bytes | None, request: Request) 
             figures=request.figures,
             file=os.fsencode(data),
             thumbnails=None if request.at_once else os.fsencode(thumbnails),
+            groups=request.groups,
         ),
     )
     missing = [

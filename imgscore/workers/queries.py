@@ -343,6 +343,8 @@ class ReportQuery(Query[MissingThumbnail | ReportCounts], frozen=True):
     file: bytes
     thumbnails: bytes | None
     """the folder of the thumbnails; None means that no MissingThumbnail is wanted"""
+    groups: bool = True
+    """whether to list the groups; false only counts them"""
 
 
 class BestQuery(Query[BestImage], frozen=True):

@@ -28,6 +28,7 @@ from imgscore.heads.recipes import AUTO, recipe
 from imgscore.heads.suspect_comparisons import suspect_comparisons
 from imgscore.paths import head_file
 from imgscore.report import gather
+from imgscore.report.data import NO_SCORE
 from imgscore.store import head_inputs, heads, labels, sightings, vectors
 from imgscore.store.examples import examples_of, extras
 from imgscore.store.image_paths import present_path
@@ -295,6 +296,7 @@ def report(context: Context, query: ReportQuery) -> Iterator[QueryRows]:
             gather.read_previous(query.file),
             max_suspects=query.suspects,
             figures=query.figures,
+            with_groups=query.groups,
             stop=after(CURVE_SECONDS),
         )
         found = gatherer.missing_thumbnails(query.thumbnails) if query.thumbnails else []
@@ -304,9 +306,9 @@ def report(context: Context, query: ReportQuery) -> Iterator[QueryRows]:
         yield QueryRows([*missing[start : start + THUMBNAIL_BATCH]], last=False)
     counts = ReportCounts(
         images=len(data.images),
-        unscored=sum(image.score is None for image in data.images),
+        unscored=data.images.scores.count(NO_SCORE),
         suspects=len(data.suspects),
-        groups=len(data.groups),
+        groups=data.group_count,
         failures=len(data.failures),
     )
     yield QueryRows([counts], last=True)

@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw
 from imgscore.testing import eventually
 from tests.desktop.test_report import serious
 from tests.support.commands import BIN, Start, imgscore
-from tests.support.reviews import Visitor, reviewing
+from tests.support.reviews import Visitor, images_of, reviewing
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -58,7 +58,7 @@ def test_compare_server_strangers_and_wrong_requests_are_refused(labelled_inbox:
         stranger, owner = Visitor(url), Visitor(url)
         origin = f"http://{owner.host}"
         base, data = owner.begin(url)
-        first, second = (image[2] for image in data["images"][:2])
+        first, second = (digest for _, digest in list(images_of(data).values())[:2])
         requests = {
             "pairs": {"size": 2, "exclude": []},
             "compare": {"answers": [{"first": first, "second": second, "answer": "first"}]},

@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 import pytest
 
 from imgscore import paths
-from imgscore.report.data import Head, WatchFolders
+from imgscore.report.data import NO_SCORE, Head, WatchFolders
 from imgscore.report.page import page as html_page
 from imgscore.report.page import page_data
 from tests.conftest import put
@@ -329,11 +329,10 @@ def test_report_without_a_head_shows_the_images(inbox: Path, page: "Page") -> No
 def test_report_of_a_head_that_scored_nothing_names_the_command(
     tmp_path: Path, page: "Page"
 ) -> None:
-    for score, said in ((None, ", and head 7 has scored none of them yet"), (0.5, "")):
+    for score, said in ((NO_SCORE, ", and head 7 has scored none of them yet"), (5000, "")):
         data = report_data("one.jpg", "two.jpg")
         data.head = Head("7", 0, 33)
-        for image in data.images:
-            image.score = score
+        data.images.scores = [score, score]
         watch = WatchFolders("/pictures", None, None)
         file = tmp_path / "page.html"
         file.write_text(html_page(page_data(data, [watch], "thumbnails", review=False)))

@@ -12,7 +12,7 @@ from PIL import Image
 from imgscore.testing import eventually
 from tests.conftest import draw
 from tests.support.commands import imgscore
-from tests.support.reviews import Visitor, reviewing
+from tests.support.reviews import Visitor, images_of, reviewing
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -127,8 +127,7 @@ def test_review_server_opens_only_folders_of_the_page(
     with reviewing() as url:
         owner = Visitor(url)
         base, data = owner.begin(url)
-        number = next(at for at, image in enumerate(data["images"]) if image[0] == LARGE)
-        digest = data["images"][number][2]
+        number, digest = images_of(data)[LARGE]
         stranger = Visitor(url)
         asked = {"image": number, "sha256": digest}
         assert stranger.ask(base + "reveal", asked, Origin=f"http://{owner.host}")[0] == 403

@@ -93,6 +93,13 @@ def page_data(page: bytes) -> dict[str, Any]:
     return data
 
 
+def images_of(data: dict[str, Any]) -> dict[str, tuple[int, str]]:
+    """The number and the sha256 of each image of a page, by file name."""
+    names, digits = data["images"]["names"].split("/"), data["images"]["sha256"]
+    digests = [digits[at : at + 64] for at in range(0, len(digits), 64)]
+    return {name: (at, digests[at]) for at, name in enumerate(names)}
+
+
 def history() -> list[dict[str, Any]]:
     """The rows of `imgscore history`, newest first."""
     return imgscore("history", "--json").rows

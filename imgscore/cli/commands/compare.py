@@ -106,7 +106,9 @@ def compare(
             nothing="there is nothing left to compare",
         )
     else:
-        request = report.Request(folder, taste, suspects=0, figures=False, at_once=True)
+        request = report.Request(
+            folder, taste, suspects=0, figures=False, at_once=True, groups=False
+        )
         review_page.serve(request, tab="compare", port=port, show=show, as_json=False)
 
 

@@ -21,6 +21,6 @@ def review(
     end the review.
     """
     request = report.Request(
-        optional_text_of(folder), taste, suspects=0, figures=False, at_once=True
+        optional_text_of(folder), taste, suspects=0, figures=False, at_once=True, groups=False
     )
     review_page.serve(request, tab="order", port=port, show=show, as_json=as_json)

@@ -1,7 +1,7 @@
 """Small data of a report."""
 
 from imgscore.heads.results import Bin, Evaluation, Interval, Point, Quality
-from imgscore.report.data import Image, Measured, ReportData, TrainedHead
+from imgscore.report.data import BLUR_DIGITS, Images, Measured, ReportData, TrainedHead
 
 
 def interval(value: float) -> Interval:
@@ -25,7 +25,22 @@ def trained_head(
 
 
 def report_data(*names: str, folder: str | None = None) -> ReportData:
-    images = [Image(name, 0, "00" * 32, 0.5, 0.1, "keep", "inbox", 4, 3, 100) for name in names]
+    count = len(names)
+    images = Images(
+        names="/".join(names),
+        folders=[0] * count,
+        sha256="00" * 32 * count,
+        scores=[5000] * count,
+        deviations=[1000] * count,
+        places=[0] * count,
+        widths=[4] * count,
+        heights=[3] * count,
+        bytes=[100] * count,
+        taken="/" * max(0, count - 1),
+        cameras=[0] * count,
+        blurs=" " * BLUR_DIGITS * count,
+        grades=dict.fromkeys(range(count), 1.0),
+    )
     return ReportData(
         taste="default",
         folder=folder,
@@ -33,8 +48,11 @@ def report_data(*names: str, folder: str | None = None) -> ReportData:
         embedder="an embedder",
         images=images,
         folders=["/pictures"],
+        places=["inbox"],
+        cameras=[""],
         suspects=[],
         groups=[],
+        group_count=0,
         failures=[],
         unlearned="",
         evaluation=evaluation(),
