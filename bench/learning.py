@@ -188,7 +188,7 @@ def measure_suspects(corpus: Corpus, draws: int = 3) -> None:
             examples, flipped = _flip_labels(corpus.examples(rows, keep[rows]), seed)
             features = corpus.features(extras=False)
             pairs = similar_pairs(
-                examples.embeddings,
+                features.projected(examples.embeddings),
                 features,
                 examples.background,
                 np.zeros((1000, 256), np.float32),
@@ -257,8 +257,10 @@ def measure_speed() -> None:
         features = library_features(examples)
         grids = generator.normal(size=(count, 256)).astype(np.float32)
         grids /= np.linalg.norm(grids, axis=1, keepdims=True)
-        groups = fold_groups(similar_pairs(values, features, background, grids))
-        trained = train(replace(examples, groups=groups, features=features))
+        projected = features.projected(values)
+        groups = fold_groups(similar_pairs(projected, features, background, grids))
+        examples = replace(examples, groups=groups, features=features, projected=projected)
+        trained = train(examples)
         wall, cpu = time.perf_counter() - start, time.process_time() - cpu_start
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         print(

@@ -58,6 +58,8 @@ class Examples:
     (see `groups.near_duplicates`).
     `features`: the Features that are fitted to the library (see `library.py`). None means that they
     are not computed yet.
+    `projected`: float32 [n + c, r], the result of `features.projected` for the labelled and the
+    compared images, or None if it is not computed yet.
     `library`: the nodes and graphs of the library. None means that they are not computed yet. If
     they are known, `background` may be empty.
     `comparisons`: int64 [p, 3], the answers to "which of these two images?": the row of the better
@@ -79,6 +81,7 @@ class Examples:
     groups: Ints | None = None
     copies: Ints | None = None
     features: Features | None = None
+    projected: Floats | None = None
     library: LibraryNodes | None = None
     comparisons: Ints = field(default_factory=lambda: np.empty((0, 3), np.int64))
     compared: Half | None = None
@@ -112,9 +115,9 @@ class Examples:
         """
         taken = np.arange(len(self))[rows]
         others = 0 if self.compared is None else len(self.compared)
+        kept = np.concatenate([taken, len(self) + np.arange(others)])
         place = np.full(len(self) + others, -1)
-        place[taken] = np.arange(len(taken))
-        place[len(self) :] = len(taken) + np.arange(others)
+        place[kept] = np.arange(len(kept))
         pairs = place[self.comparisons[:, :2]]
         complete = (pairs >= 0).all(axis=1)
         return replace(
@@ -123,6 +126,7 @@ class Examples:
             grades=self.grades[rows],
             extras=None if self.extras is None else self.extras[rows],
             groups=None if self.groups is None else self.groups[rows],
+            projected=None if self.projected is None else self.projected[kept],
             copies=None if self.copies is None else self.copies[rows],
             times=None if self.times is None else self.times[rows],
             comparisons=np.column_stack([pairs, self.comparisons[:, 2]])[complete],

@@ -61,12 +61,32 @@ class Features:
 
         Raises UsageError if the width of the embeddings is not d.
         """
-        features = np.empty((len(embeddings), self.directions.shape[1]), np.float32)
+        return self.unit_rows(self.projected(embeddings), extras)
+
+    def projected(self, embeddings: Half) -> Floats:
+        """Return rows float32 [n, r] for embeddings float16 [n, d], without extras and names.
+
+        This is the slow part of `__call__`: `unit_rows` then adds the extras.
+        """
+        rows = np.empty((len(embeddings), self.directions.shape[1]), np.float32)
+        directions = self.directions[: len(self.centre)]
         for start in range(0, len(embeddings), BLOCK_ROWS):
-            rows = slice(start, start + BLOCK_ROWS)
-            block = self.scaled(embeddings[rows], None if extras is None else extras[rows])
-            features[rows] = block @ self.directions
-        return unit(features)
+            block = slice(start, start + BLOCK_ROWS)
+            values = self.scaled(embeddings[block])[:, : len(self.centre)]
+            rows[block] = values @ directions
+        return rows
+
+    def unit_rows(self, projected: Floats, extras: Floats | None = None) -> Floats:
+        """Return the unit rows of `__call__` from the result of `projected`."""
+        rows = projected.copy()
+        if extras is not None:
+            directions = self.directions[len(self.centre) :]
+            for start in range(0, len(rows), BLOCK_ROWS):
+                block = slice(start, start + BLOCK_ROWS)
+                values = np.zeros((len(rows[block]), len(directions)), np.float32)
+                self._add_extras(extras[block], values)
+                rows[block] += values @ directions
+        return unit(rows)
 
     def scaled(self, embeddings: Half, extras: Floats | None = None) -> Floats:
         """Return rows float32 [n, d + k + w], which `__call__` then projects on `directions`.
@@ -75,14 +95,13 @@ class Features:
 
         The function allocates memory for all n rows. Pass at most BLOCK_ROWS rows at a time.
         """
-        width, extras_width = len(self.centre), len(self.extras_centre)
-        names_width = len(self.name_scale)
+        width = len(self.centre)
         if embeddings.shape[1] != width:
             raise UsageError(
                 f"this head scores embeddings of {width} numbers, not {embeddings.shape[1]}",
                 "use the embedder that the head was trained with, or train again",
             )
-        values = np.empty((len(embeddings), width + extras_width + names_width), np.float32)
+        values = np.empty((len(embeddings), len(self.directions)), np.float32)
         values[:, width:] = 0
         widen(embeddings, values[:, :width])
         for (start, stop), rooted in zip(self.spans, self.rooted, strict=True):
@@ -97,16 +116,22 @@ class Features:
             if not rooted:
                 section *= self.scale[start:stop]
             unit(section, weight)
-        if extras is not None and extras_width:
-            section = values[:, width : width + extras_width]
+        if extras is not None:
+            self._add_extras(extras, values[:, width:])
+        return values
+
+    def _add_extras(self, extras: Floats, values: Floats) -> None:
+        """Write scaled extras and names to `values` [n, k + w], which must be zero."""
+        extras_width, names_width = len(self.extras_centre), len(self.name_scale)
+        if extras_width:
+            section = values[:, :extras_width]
             section += (extras[:, :extras_width] - self.extras_centre) * self.extras_scale
             section[np.isnan(section)] = 0
             np.clip(section, -MAX_DEVIATIONS, MAX_DEVIATIONS, out=section)
             unit(section, EXTRAS_SHARE)
-        if names_width and extras is not None and extras.shape[1] >= extras_width + names_width:
+        if names_width and extras.shape[1] >= extras_width + names_width:
             names = extras[:, extras_width : extras_width + names_width]
-            np.multiply(names, self.name_scale, out=values[:, width + extras_width :])
-        return values
+            np.multiply(names, self.name_scale, out=values[:, extras_width:])
 
     def state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """Return arrays and JSON-able values from which `restore` makes equal Features."""

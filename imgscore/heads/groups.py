@@ -16,9 +16,9 @@ from imgscore.heads.similar import Pairs
 MAX_GROUP_SHARE = 0.1
 """The largest share of all labels that a group may have if it is joined by distance ratios only. A
 larger group would make the folds unequal."""
-FIRST_BLOCK = 1000
-"""The number of pairs in the first block of pairs that are joined. Each further block is twice as
-large."""
+PAIR_BLOCK = 2000
+"""The number of pairs that are compared with the groups at once. In larger blocks, more pairs are
+compared one by one, because their groups have changed since the beginning of the block."""
 FOLDS = 10
 """The largest number of folds of a cross-validation. There are fewer folds if one side of the
 labels (see sides.py) has fewer than FOLDS labels."""
@@ -45,12 +45,11 @@ def _joined(roots: Ints, pairs: Ints) -> Ints:
     """
     limit = max(MAX_GROUP_SHARE * len(roots), 2)
     parents, sizes = roots.copy(), np.bincount(roots, minlength=len(roots))
-    start, block = 0, FIRST_BLOCK
-    while start < len(pairs):
+    for start in range(0, len(pairs), PAIR_BLOCK):
         # Most pairs join rows that are in one group already, or groups that are too large. They are
         # left out at once, because a loop needs a microsecond for each pair.
         parents = shortened(parents)
-        ends = parents[pairs[start : start + block]]
+        ends = parents[pairs[start : start + PAIR_BLOCK]]
         first, second = sizes[ends].T
         useful = (ends[:, 0] != ends[:, 1]) & (first + second <= limit)
         for one, other in ends[useful].tolist():
@@ -58,7 +57,6 @@ def _joined(roots: Ints, pairs: Ints) -> Ints:
             if left != right and sizes[left] + sizes[right] <= limit:
                 sizes[left] += sizes[right]
                 parents[right] = left
-        start, block = start + block, 2 * block
     return group_numbers(shortened(parents))
 
 

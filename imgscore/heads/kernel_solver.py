@@ -144,7 +144,10 @@ class Inputs:
     @classmethod
     def of(cls, examples: Examples, with_graph: bool) -> Inputs:
         features = examples.features or library_features(examples)
-        rows = features(examples.all_embeddings, examples.all_extras)
+        projected = examples.projected
+        if projected is None:
+            projected = features.projected(examples.all_embeddings)
+        rows = features.unit_rows(projected, examples.all_extras)
         scale = _scale_of(examples)
         traits = None if scale is None else scale(examples.all_extras, len(rows))
         generator = np.random.default_rng(0)

@@ -119,7 +119,7 @@ class Pairs(NamedTuple):
 
 
 def similar_pairs(
-    embeddings: Half,
+    projected: Floats,
     features: Features,
     library: Half | LibraryNodes,
     grids: Floats,
@@ -127,7 +127,7 @@ def similar_pairs(
 ) -> Pairs:
     """Return the pairs of images that must be in one fold.
 
-    `embeddings`: float16 [n, d].
+    `projected`: float32 [n, r], the result of `features.projected` for the n images.
     `library`: float16 [m, d], a sample of all images, or its nodes. It defines the scales, and may
     contain the n images. m may be 0; the n images then define the scales.
     `grids`: float32 [n, k], the result of `extras.grids_of`.
@@ -137,7 +137,7 @@ def similar_pairs(
     small distance, but also other pairs. In the second step, these pairs are compared along all
     directions.
     """
-    rows = features(embeddings)
+    rows = features.unit_rows(projected)
     sample = _sample(library, features)
     scale = _scales(rows, sample if len(sample) else rows)
     # For unit vectors x and y, |x - y|² = 2 - 2 cosine. The ratio of a pair is at most FOLD_RATIO

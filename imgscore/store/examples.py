@@ -118,7 +118,8 @@ def examples_of(
         library = LibraryNodes.of(features, background, background_extras)
     features = library.features
     grids, taken = grids_of(image_traits), taken_of(image_traits)
-    pairs = similar_pairs(examples.all_embeddings, features, library, grids, taken)
+    projected = features.projected(examples.all_embeddings)
+    pairs = similar_pairs(projected, features, library, grids, taken)
     groups = fold_groups(pairs)
     assert examples.extras is not None
     labelled_pairs = pairs.first(len(digests))
@@ -129,6 +130,7 @@ def examples_of(
         compared_groups=groups[len(digests) :] if compared else None,
         copies=copies,
         features=features,
+        projected=projected,
         library=library,
     )
     return Labelled(digests, ordered, examples, features, compared, answers, background_digests)

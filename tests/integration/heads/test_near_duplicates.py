@@ -93,7 +93,8 @@ def test_changed_copies_share_a_fold_and_most_are_shown_as_near_duplicates(
 ) -> None:
     examples, grids = images
     features = library_features(examples)
-    pairs = similar_pairs(examples.embeddings, features, examples.background, grids)
+    projected = features.projected(examples.embeddings)
+    pairs = similar_pairs(projected, features, examples.background, grids)
     groups = fold_groups(pairs)
     assert np.mean(groups[:COUNT] == groups[COUNT:]) >= 0.9
     assert np.bincount(groups).max() <= 12
@@ -107,7 +108,8 @@ def test_evaluation_of_random_labels_of_near_duplicates_has_no_skill(
     """An image and its changed copy have one random label: a head cannot predict it."""
     examples, grids = images
     features = library_features(examples)
-    groups = fold_groups(similar_pairs(examples.embeddings, features, examples.background, grids))
+    projected = features.projected(examples.embeddings)
+    groups = fold_groups(similar_pairs(projected, features, examples.background, grids))
     aucs = []
     for seed in range(DRAWS):
         half = np.random.default_rng(seed).permutation(COUNT) < COUNT // 2

@@ -15,6 +15,7 @@ from imgscore.heads.base import MIN_COMPARISONS, Examples, Fitted, Scores
 from imgscore.heads.evaluate import evaluate
 from imgscore.heads.groups import FOLDS, split, split_answers
 from imgscore.heads.kernel import KernelHead, KernelRecipe
+from imgscore.heads.library import library_features
 from imgscore.heads.measures import Ranking
 from imgscore.heads.mlp import MlpRecipe
 from imgscore.heads.results import PairQuality, pairs_of
@@ -204,7 +205,10 @@ def test_take_leaves_out_comparisons_with_other_labelled_images(compared: Compar
     examples = replace(
         compared(6, 2), comparisons=np.array([(0, 1, 0), (1, 8, 1), (5, 0, 0), (7, 9, 0)])
     )
+    features = library_features(examples)
+    examples = replace(examples, projected=features.projected(examples.all_embeddings))
     taken = examples.take(np.array([5, 0]))
+    assert np.array_equal(taken.projected, features.projected(taken.all_embeddings))
     assert taken.comparisons.tolist() == [[0, 1, 0], [3, 5, 0]]
     assert np.array_equal(taken.all_embeddings[3], examples.all_embeddings[7])
     assert len(taken.all_groups) == 6
