@@ -22,6 +22,7 @@ from imgscore.engine.feed import feed_workers
 from imgscore.engine.folder_recorder import FolderRecorder
 from imgscore.engine.group_finder import GroupFinder
 from imgscore.engine.indexer import Indexer
+from imgscore.engine.library_preparer import LibraryPreparer
 from imgscore.engine.link_folders import LinkFolders
 from imgscore.engine.mass_changes import MassChanges
 from imgscore.engine.order_scheduler import OrderScheduler
@@ -101,6 +102,7 @@ class Engine:
             self.thumbnailer,
             self.backup_job,
             self.trainer,
+            LibraryPreparer(self.ctx),
             self.group_finder,
             self.quality_measurer,
             self.time_restorer,

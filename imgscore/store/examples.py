@@ -78,7 +78,7 @@ def examples_of(
     compared, compared_matrix = rows_of(txn, spec, sorted(others - label_of.keys()))
     ordered = [label_of[digest] for digest in digests]
     grades = np.array([label.grade for label in ordered], np.float32)
-    background_digests = _sample_digests(txn, spec, BACKGROUND)
+    background_digests = sample_digests(txn, spec)
     # The scores of a head without calibration depend on the vectors of the sample.
     calibrated = smaller_side(upper_side(grades)) >= MIN_SIDE
     library = cache.load(background_digests) if cache and calibrated else None
@@ -136,6 +136,25 @@ def examples_of(
     return Labelled(digests, ordered, examples, features, compared, answers, background_digests)
 
 
+def library_of(txn: Txn, spec: Spec, digests: list[bytes]) -> tuple[list[bytes], LibraryNodes]:
+    """Return the nodes of the library from a sample of all images, without any label.
+
+    The first result contains the digests of the sample that have a vector.
+    """
+    digests, rows = rows_of(txn, spec, digests)
+    numbers = extras(txn, digests, names=spec.measures_names)
+    unlabelled = Examples(
+        rows[:0],
+        np.empty(0, np.float32),
+        rows,
+        spec.sections,
+        spec.id,
+        extras=numbers[:0],
+        background_extras=numbers,
+    )
+    return digests, LibraryNodes.of(library_features(unlabelled), rows, numbers)
+
+
 def _rows_of_answers(
     answers: list[Comparison], digests: list[bytes]
 ) -> tuple[list[Comparison], Ints]:
@@ -169,10 +188,10 @@ def sample(txn: Txn, spec: Spec, limit: int) -> tuple[list[bytes], NDArray[np.fl
     As long as the store does not change, each call returns equal results. A new image changes at
     most one image of the sample.
     """
-    return rows_of(txn, spec, _sample_digests(txn, spec, limit))
+    return rows_of(txn, spec, sample_digests(txn, spec, limit))
 
 
-def _sample_digests(txn: Txn, spec: Spec, limit: int) -> list[bytes]:
+def sample_digests(txn: Txn, spec: Spec, limit: int = BACKGROUND) -> list[bytes]:
     """Return the first `limit` digests. Digests are hashes, so that these are random images."""
     return list(islice(vectors.digests(txn, spec.image_embedder), limit))
 

@@ -17,6 +17,7 @@ from imgscore.images.traits import Traits
 from imgscore.store.schema import DIGEST_SIZE, LATEST_NS, Fingerprint, HeadRecord
 from imgscore.watches import within
 from imgscore.workers.group_messages import CompareNew, FindGroups, GroupsFound
+from imgscore.workers.library_messages import LibraryPrepared, PrepareLibrary
 from imgscore.workers.link_messages import LinksRefreshed, RefreshLinks
 from imgscore.workers.messages import (
     Answer,
@@ -68,6 +69,7 @@ _FITTING: dict[type, tuple[type, ...]] = {
     TryDevice: (DeviceTried, *_ANY_TASK),
     Rescore: (Scored, *_ANY_TASK),
     Train: (Trained, *_ANY_TASK),
+    PrepareLibrary: (LibraryPrepared, *_ANY_TASK),
     Plan: (Planned, *_ANY_TASK),
     BackUp: (BackedUp, *_ANY_TASK),
     Prune: (Pruned, *_ANY_TASK),

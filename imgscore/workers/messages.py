@@ -18,6 +18,7 @@ from imgscore.order.timeline import Packed
 from imgscore.store.schema import Fingerprint, HeadRecord, Sighting, Ties
 from imgscore.watches import Watch
 from imgscore.workers.group_messages import CompareNew, FindGroups, GroupsFound
+from imgscore.workers.library_messages import LibraryPrepared, PrepareLibrary
 from imgscore.workers.link_messages import LinksRefreshed, RefreshLinks
 from imgscore.workers.prune_messages import Prune, Pruned
 from imgscore.workers.quality_messages import MeasureQuality, QualityMeasured
@@ -125,6 +126,7 @@ OwnTask = (
     IndexFile
     | Rescore
     | Train
+    | PrepareLibrary
     | Plan
     | BackUp
     | Prune
@@ -369,6 +371,7 @@ Answer = (
     | Scored
     | Progressed
     | Trained
+    | LibraryPrepared
     | QueryRows
     | Planned
     | BackedUp

@@ -205,6 +205,7 @@ TASKS: dict[type[Any], Callable[[Files], Task]] = {
     messages.FindGroups: lambda _: messages.FindGroups(),
     messages.CompareNew: lambda files: messages.CompareNew(files.digests[:2]),
     messages.Train: lambda files: messages.Train(TASTE),
+    messages.PrepareLibrary: lambda _: messages.PrepareLibrary(),
     messages.Rescore: lambda files: messages.Rescore(TASTE, "1"),
     messages.Plan: lambda files: messages.Plan(files.watch, "1", []),
     messages.BackUp: lambda files: messages.BackUp(os.fsencode(paths.backups_folder() / "now")),

@@ -21,7 +21,9 @@ from imgscore.store.schema import LabelEvent
 from imgscore.store.store import Store
 from imgscore.store.transaction import Txn
 from imgscore.workers.context import Context
+from imgscore.workers.library_messages import LibraryPrepared, PrepareLibrary
 from imgscore.workers.messages import Train
+from imgscore.workers.prepare_library import prepare_library
 from imgscore.workers.training import train
 
 COUNT = 40
@@ -220,6 +222,15 @@ def test_train_again_with_the_cached_library_makes_an_equal_head(large: Context)
     second_head = files.load(head_file(large.heads_folder, "default", second.version))
     expected = first_head.score(rows).score
     assert second_head.score(rows).score == pytest.approx(expected, abs=1e-4)
+
+
+def test_train_after_prepare_library_reads_no_vector_of_the_library(large: Context) -> None:
+    assert isinstance(prepare_library(large, PrepareLibrary()), LibraryPrepared)
+    written = library_file().stat().st_mtime_ns
+    record = train(large, Train("default")).record
+    prepare_library(large, PrepareLibrary())
+    assert library_file().stat().st_mtime_ns == written, "the graph and the nodes were there"
+    assert record.accepted and record.labels == 12
 
 
 def test_train_with_a_damaged_library_file_replaces_it(large: Context) -> None:
