@@ -113,7 +113,7 @@ class DaemonConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """seconds after which an idle worker ends and frees its memory"""
     workers: Annotated[int, msgspec.Meta(ge=0, le=256)] = 0
     """number of worker processes that embed images; 0 means one for each usable CPU"""
-    train_after: Annotated[float, msgspec.Meta(ge=0, le=MAX_SECONDS)] = 1.0
+    train_after: Annotated[float, msgspec.Meta(ge=0, le=MAX_SECONDS)] = 0.3
     """seconds without a new label before training; this wait grows with the number of labels"""
     order_from_keeps: bool = True
     """whether the first image in keep/ already makes an order, by similarity to it; otherwise the

@@ -88,7 +88,10 @@ def test_postpone_after_new_labels_always_waits() -> None:
 
 
 def test_patience_grows_up_to_a_limit() -> None:
-    assert tastes.patience(0, 1.0) < tastes.patience(300, 1.0) <= tastes.MAX_PATIENCE
+    assert tastes.patience(0, 1.0) < tastes.patience(300, 1.0) < tastes.MAX_PATIENCE
+    assert tastes.patience(10**6, 1.0) == tastes.MAX_PATIENCE
+    assert tastes.patience(10**6, 90.0) == 90.0
+    assert not tastes.patience(10**6, 0.0)
 
 
 @given(some.lists(some.sampled_from([0.0, 0.1, 0.3, 0.5, 0.65, 0.7, 0.9, 1.0]), max_size=8))
