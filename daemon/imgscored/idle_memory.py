@@ -11,6 +11,7 @@ import gc
 import time
 
 from imgscore.store.store import Store
+from imgscored.renewal import Renewal
 
 SECONDS = 3.0
 """The time between the last change and the return of memory, in seconds. It is long enough that a
@@ -20,8 +21,9 @@ series of files causes one return, which takes some milliseconds."""
 class IdleMemory:
     """Returns memory once, SECONDS after the last work of the daemon."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, renewal: Renewal | None = None) -> None:
         self._store = store
+        self._renewal = renewal
         self._state: object = None
         self._due = 0.0
         self._idle = False
@@ -37,15 +39,27 @@ class IdleMemory:
         self._idle = idle
         if state != self._state or not idle:
             self._state, self._due, self._is_due = state, now + SECONDS, True
+            if self._renewal is not None:
+                self._renewal.postpone()
         elif self._is_due and now >= self._due:
             self._is_due = False
             release(self._store)
+            if self._renewal is not None:
+                self._renewal.released(now)
             return True
         return False
 
+    @property
+    def must_renew(self) -> bool:
+        """Whether the program must start again, because it keeps much unused memory."""
+        renewal = self._renewal
+        return self._idle and renewal is not None and renewal.is_due(time.monotonic())
+
     def wait(self) -> float | None:
-        """Return the seconds until memory is due, or None if nothing is due."""
-        return max(0.0, self._due - time.monotonic()) if self._idle and self._is_due else None
+        """Return the seconds until memory or a new start is due, or None if nothing is due."""
+        due = self._renewal.due_at if self._renewal is not None else None
+        due = self._due if self._is_due else due
+        return max(0.0, due - time.monotonic()) if self._idle and due is not None else None
 
 
 def release(store: Store) -> None:

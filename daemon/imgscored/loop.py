@@ -6,7 +6,7 @@ with a message. Any other error is logged, is a problem in the status, and delay
 
 import logging
 import time
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -26,6 +26,7 @@ from imgscored.idle_memory import IdleMemory
 from imgscored.log import Terminal
 from imgscored.mailbox import END, FOLLOWS, Call, Mailbox, Pending
 from imgscored.notifications import Notifications
+from imgscored.renewal import Renewal
 from imgscored.schedule import Schedule
 from imgscored.sd_notify import sd_notify
 from imgscored.sd_watchdog import ServiceWatchdog
@@ -47,6 +48,10 @@ GRACE_SECONDS = 5.0
 ERROR_SECONDS = 1.0
 
 
+# Why a loop ends. "renew": the program must start again, to return memory.
+Ending = Literal["stop", "reload", "renew"]
+
+
 class Loop:
     """The daemon's main loop. `snapshot` is the newest status."""
 
@@ -58,6 +63,7 @@ class Loop:
         schedule: Schedule,
         notifications: Notifications | None = None,
         terminal: Terminal | None = None,
+        renewal: Renewal | None = None,
     ) -> None:
         self._engine = engine
         self._mailbox = mailbox
@@ -75,7 +81,7 @@ class Loop:
         self._saving = ""
         self._publish_at = 0.0
         silence = engine.ctx.config.daemon.file_seconds + GRACE_SECONDS
-        self._memory = IdleMemory(engine.ctx.store)
+        self._memory = IdleMemory(engine.ctx.store, renewal)
         self.watchdog = ServiceWatchdog(engine.ctx.pool, silence)
         self.watchdog.follow("the watcher", watcher.is_alive)
         self.watchdog.follow("the schedule", schedule.is_alive)
@@ -86,11 +92,10 @@ class Loop:
         # The terminal shows no status from before the first scan.
         self._terminal = terminal
 
-    def run(self) -> bool:
-        """Run until a client or a signal requests a stop, or until the config changes.
+    def run(self) -> Ending:
+        """Run until there is a reason to end, and return it. Raises CorruptStoreError.
 
-        Return False after a request to stop, and True after a change of the config. Unfinished work
-        is left for the next start. Raises CorruptStoreError.
+        Unfinished work is left for the next start.
         """
         for call in self._mailbox.asked_for_reload():
             _answer(call, None)
@@ -106,13 +111,15 @@ class Loop:
             for call in pending.calls:
                 self._begin(call)
             self._round(pending)
+            if self._memory.must_renew and not self._calls and self._mailbox.is_empty:
+                return "renew"
         for call, steps in self._calls:
             steps.close()
             _answer(
                 call,
                 ImgscoreError("the daemon is stopping", "start the daemon again: imgscore start"),
             )
-        return not pending.stop
+        return "stop" if pending.stop else "reload"
 
     def _round(self, pending: Pending) -> None:
         """Do one round of the loop. After an unexpected error, pause a little."""
@@ -298,8 +305,8 @@ class Loop:
 
     def _is_idle(self) -> bool:
         """Return whether the daemon has nothing to do, apart from clients that follow the log."""
-        calls = any(call.verb != FOLLOWS for call, _ in self._calls)
-        return not calls and self._engine.idle and not self._engine.ctx.pool.alive
+        follow = all(call.verb == FOLLOWS for call, _ in self._calls)
+        return follow and self._engine.idle and not self._engine.ctx.pool.alive
 
     def publish(self) -> None:
         """Create a new status, store it in `snapshot`, and send it to the service manager.
@@ -322,7 +329,7 @@ class Loop:
         self.snapshot = msgspec.structs.replace(self.snapshot, troubles=[*problems.values()])
 
     def _add_problems(self, status: status_verb.Response) -> None:
-        """Add the problems of the watcher and of the config to a status, and publish the status."""
+        """Add the problems of the watcher and of the config to a status, and publish it."""
         status.troubles += [
             f"{root.decode(errors='replace')}: polled: {why}"
             for root, why in self._watcher.polled.items()
@@ -338,10 +345,8 @@ class Loop:
 
     def _problems(self) -> dict[str, str]:
         """Return the present problems of the machine, the config and the training, by subject."""
-        problems = dict(self._engine.ctx.problems)
-        for taste, state in self._engine.trainer.tastes.items():
-            if state.problem:
-                problems[f"training {taste}"] = state.problem
+        problems, tastes = dict(self._engine.ctx.problems), self._engine.trainer.tastes.items()
+        problems |= {f"training {taste}": of.problem for taste, of in tastes if of.problem}
         return problems | ({"config": self._config_problem} if self._config_problem else {})
 
 

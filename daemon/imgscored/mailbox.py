@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from imgscore.protocol import Line
+from imgscore.system.descriptors import wait_readable
 
 
 class Disconnected:
@@ -150,6 +151,11 @@ class Mailbox:
         with self._lock:
             pending, self._pending = self._pending, Pending(stop=self._pending.stop)
         return pending
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was posted since the last `take`."""
+        return not wait_readable(self.descriptor, 0.0)
 
     def wait(self, seconds: float) -> None:
         """Wait until something is posted, but at most `seconds`. Nothing is removed."""

@@ -28,10 +28,11 @@ from imgscore.system import accelerators, private, standard_streams
 from imgscore.system.landlock import confine_writes
 from imgscore.workers import precompile
 from imgscored import log
-from imgscored.loop import Loop
+from imgscored.loop import Ending, Loop
 from imgscored.mailbox import Mailbox
 from imgscored.notifications import Notifications
 from imgscored.power import Power
+from imgscored.renewal import MIN_GROWTH, SECONDS, SIGNALS, Renewal, start_again
 from imgscored.schedule import Schedule
 from imgscored.sd_notify import by_service_manager, sd_notify
 from imgscored.server import Server
@@ -46,13 +47,18 @@ take a few seconds."""
 LOCK_RETRY_SECONDS = 0.05
 
 
-def serve(mailbox: Mailbox, report: StartupReport, terminal: log.Terminal | None = None) -> bool:
-    """Run the daemon until a client or a signal requests a stop, or until the config changes.
+def serve(
+    mailbox: Mailbox,
+    report: StartupReport,
+    terminal: log.Terminal | None = None,
+    renewal: Renewal | None = None,
+) -> Ending:
+    """Run the daemon until it must stop, or start again, or until the config changes.
 
-    `terminal`: the terminal that shows what to do next, or None.
+    `terminal`: the terminal that shows what to do next, or None. `renewal`: decides when to start
+    again; None means never.
 
-    Return False after a request to stop, and True after a change of the config. Raises
-    ImgscoreError if the daemon cannot start.
+    Return the reason. Raises ImgscoreError if the daemon cannot start.
     """
     settings = config.load()
     if not settings.watch and by_service_manager():
@@ -60,7 +66,7 @@ def serve(mailbox: Mailbox, report: StartupReport, terminal: log.Terminal | None
         # must not fail at each login. Also a service that ends at once must send READY.
         logger.info("no folder is watched; add a folder: imgscore init INBOX")
         sd_notify(READY="1", STATUS="no folder is watched")
-        return False
+        return "stop"
     if not settings.watch:
         raise ConfigError(
             f"{paths.config_file()}: no folder is watched", "add a folder: imgscore init INBOX"
@@ -76,7 +82,7 @@ def serve(mailbox: Mailbox, report: StartupReport, terminal: log.Terminal | None
         closing(Power(mailbox)) if settings.daemon.on_battery == "wait" else nullcontext(),
     ):
         engine.link_folders.refresh_all()
-        loop = Loop(engine, mailbox, watcher, schedule, notifications, terminal)
+        loop = Loop(engine, mailbox, watcher, schedule, notifications, terminal, renewal)
         with closing(Server(paths.socket_path(), mailbox, lambda: loop.snapshot)) as server:
             loop.watchdog.follow("the control socket", server.is_alive)
             for watch in engine.ctx.watches.all:
@@ -86,20 +92,36 @@ def serve(mailbox: Mailbox, report: StartupReport, terminal: log.Terminal | None
             return loop.run()
 
 
-def run(report: StartupReport, terminal: log.Terminal | None = None) -> None:
-    """Lock the store and serve clients. Start again after each change of the config."""
+def run(
+    report: StartupReport,
+    terminal: log.Terminal | None = None,
+    renewal: Renewal | None = None,
+    lock_descriptor: int | None = None,
+) -> None:
+    """Lock the store and serve clients. Start again after each change of the config.
+
+    `renewal`: see `serve`. `lock_descriptor`: the lock, if this program has started itself again.
+    """
     mailbox = Mailbox()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: mailbox.stop())
     signal.signal(signal.SIGHUP, lambda *_: mailbox.reload())
-    lock = _lock(mailbox)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+    inherited = lock_descriptor is not None
+    lock = StoreLock(paths.data_folder(), lock_descriptor) if inherited else _lock(mailbox)
     if lock is not None:
         with lock:
-            _confine()
+            if not inherited:  # Otherwise this process has its limits already.
+                _confine()
             verify.before_use(lock, paths.store_folder())
             lock.publish(paths.socket_path())
-            while serve(mailbox, report, terminal):
-                logger.info("the config has changed")
+            while (ending := serve(mailbox, report, terminal, renewal)) != "stop":
+                if ending == "renew":
+                    start_again(lock, lambda: mailbox.take().stop)
+                    lock.publish(paths.socket_path())
+                    renewal = None
+                else:
+                    logger.info("the config has changed")
     sd_notify(STOPPING="1")
     logger.info("stopped")
 
@@ -167,6 +189,10 @@ def parser() -> argparse.ArgumentParser:
     )
     arguments.add_argument("--verbose", action="store_true", help="log more")
     arguments.add_argument("--startup-descriptor", type=int, help=argparse.SUPPRESS)
+    # The program passes the descriptor of the lock to itself. Tests set the limits of a new start.
+    arguments.add_argument("--lock-descriptor", type=int, help=argparse.SUPPRESS)
+    arguments.add_argument("--renew-after", type=float, default=SECONDS, help=argparse.SUPPRESS)
+    arguments.add_argument("--renew-growth", type=int, default=MIN_GROWTH, help=argparse.SUPPRESS)
     return arguments
 
 
@@ -179,13 +205,21 @@ def main() -> None:
     report = StartupReport(arguments.startup_descriptor)
     try:
         private.protect(paths.private_folders())
-        run(report, terminal)
+        run(report, terminal, _renewal(arguments, terminal), arguments.lock_descriptor)
     except ImgscoreError as error:
         _end(report, error)
     except OSError as error:
         logger.debug("the daemon ends", exc_info=True)
         name = f"{error.filename}: " if error.filename else ""
         _end(report, ImgscoreError(f"{name}{error.strerror or error}", "check the permissions"))
+
+
+def _renewal(arguments: argparse.Namespace, terminal: log.Terminal | None) -> Renewal | None:
+    """Return what decides about new starts. A daemon in a terminal stays, as its user sees it."""
+    if terminal is not None:
+        return None
+    renewed = arguments.lock_descriptor is not None
+    return Renewal(arguments.renew_after, arguments.renew_growth, renewed=renewed)
 
 
 def _end(report: StartupReport, error: ImgscoreError) -> NoReturn:

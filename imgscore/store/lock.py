@@ -39,12 +39,17 @@ class StoreLock:
     The constructor raises BusyError if another process has locked the store.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, descriptor: int | None = None) -> None:
+        """`descriptor`: from `hand_over`, if this program was started by the holder of the lock."""
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._descriptor = os.open(
-                folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
-            )
+            if descriptor is None:
+                self._descriptor = os.open(
+                    folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
+                )
+            else:
+                os.set_inheritable(descriptor, False)
+                self._descriptor = descriptor
         except OSError as error:
             raise StoreError(
                 f"{folder}: cannot be written: {error.strerror}", "check the folder's permissions"
@@ -81,14 +86,32 @@ class StoreLock:
         content = f"{os.getpid()}\n".encode() + os.fsencode(socket)
         os.pwrite(self._descriptor, content, 0)
 
+    def hand_over(self) -> int:
+        """Let the next program of this process inherit the lock. Return the descriptor of the lock.
+
+        The caller must have closed the store.
+        """
+        self._write_state()
+        os.set_inheritable(self._descriptor, True)
+        return self._descriptor
+
+    def take_back(self) -> None:
+        """Undo `hand_over`, because the next program could not be started."""
+        os.set_inheritable(self._descriptor, False)
+        os.ftruncate(self._descriptor, 0)
+        os.pwrite(self._descriptor, str(os.getpid()).encode(), 0)
+
     def close(self) -> None:
         """Unlock the store. The caller must have closed it. A second call has no effect."""
         if self._descriptor >= 0:
-            os.ftruncate(self._descriptor, 0)
-            state = _UNVERIFIED if self.is_unverified else _closed(self._data)
-            os.pwrite(self._descriptor, state, 0)
+            self._write_state()
             os.close(self._descriptor)
             self._descriptor = -1
+
+    def _write_state(self) -> None:
+        os.ftruncate(self._descriptor, 0)
+        state = _UNVERIFIED if self.is_unverified else _closed(self._data)
+        os.pwrite(self._descriptor, state, 0)
 
     def __enter__(self) -> "StoreLock":
         return self

@@ -77,7 +77,7 @@ def test_loop_invalid_requests_do_not_end_it(loop: Loop, mailbox: Mailbox, tmp_p
     for call in [*calls, missing]:
         mailbox.call(call)
     mailbox.call(Call("stop", {}))
-    assert loop.run() is False
+    assert loop.run() == "stop"
     for call in [*calls, missing]:
         assert "error" in answer(call), call
 
@@ -88,7 +88,7 @@ def test_loop_invalid_config_is_refused(loop: Loop, mailbox: Mailbox) -> None:
         call = Call("reload", {})
         mailbox.call(call)
         mailbox.call(Call("stop", {}))
-        assert loop.run() is False
+        assert loop.run() == "stop"
         assert answer(call)["exit"] == 3
         mailbox.take()
         mailbox._pending.stop = False
@@ -98,9 +98,9 @@ def test_loop_call_during_reload_is_answered_after_it(loop: Loop, mailbox: Mailb
     mailbox.reload()
     call = Call("history", {"limit": 1})
     mailbox.call(call)
-    assert loop.run() is True
+    assert loop.run() == "reload"
     mailbox.call(Call("stop", {}))
-    assert loop.run() is False
+    assert loop.run() == "stop"
     assert "done" in answer(call)
 
 
@@ -111,7 +111,7 @@ def test_loop_verb_that_cannot_be_imported_does_not_end_it(
     call = Call("report", {})
     mailbox.call(call)
     mailbox.call(Call("stop", {}))
-    assert loop.run() is False
+    assert loop.run() == "stop"
     assert "report" in answer(call)["error"]
 
 
