@@ -48,14 +48,19 @@ class Quality(NamedTuple):
         return self.detail is not None
 
 
-LEAST_FRAMED_PIXELS = 0.25
+LEAST_FRAMED_PIXELS = 1 / 3
 """The share of the pixels of the image in a frame or on a screen that the image itself must have.
-Viewers enlarge small images up to a screen."""
+Viewers enlarge images up to a screen. An image with half the sides is taken for a small copy."""
 SIMILAR_DETAIL = 0.8
 """The share of an image's detail that another image must have, so that it can replace it."""
 LEAST_DETAIL = 0.5
 """The share of the detail of a crop that the whole image must have, so that it comes before the
 crop. Two versions of an equal part that differ by their compression have from 0.7 on."""
+MAX_SCALE = 0.15
+"""The largest logarithm, to the base 2, of the quotient of two numbers of pixels of one scale."""
+MAX_COARSER = 2.5
+"""The largest difference of `_step` of an image and its copy: about that of the JPEG qualities 62
+and 95. Scaling removes the traces of compression."""
 BEHIND = 1e-6
 """The smallest difference between the sums of a whole image and of its crop, so that the whole
 image comes first."""
@@ -193,9 +198,21 @@ def _replaces(whole: Quality, part: Quality, gain: float) -> bool:
         enough = gain**2 * whole.pixels >= least * part.pixels
     if whole.detail is None or part.detail is None:
         return enough
-    if enough and gain > 1:
+    if enough and gain > 1 and not _is_coarser(whole, part, gain):
         return True
     return gain * whole.detail >= (LEAST_DETAIL if enough else SIMILAR_DETAIL) * part.detail
+
+
+def _is_coarser(whole: Quality, part: Quality, gain: float) -> bool:
+    """Return whether an image was compressed more than its framed or marked copy of equal scale.
+
+    Such an image is not what the copy was made of: the copy would have the same traces.
+    """
+    if not whole.pixels or not part.pixels:
+        return False
+    scale = gain**2 * whole.pixels / part.pixels
+    is_scaled = abs(log2(scale)) > MAX_SCALE
+    return not is_scaled and _step(whole) - _step(part) > MAX_COARSER
 
 
 def _put_behind(sums: list[float], pairs: Sequence[tuple[int, int]]) -> None:

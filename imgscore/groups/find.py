@@ -13,9 +13,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from imgscore.groups import bursts
 from imgscore.groups.alignment import best_alignments
 from imgscore.groups.containment import either, gains
-from imgscore.groups.shots import Shot, are_burst, are_series, gap
+from imgscore.groups.marks import find_marks, may_be_marked
+from imgscore.groups.shots import Shot
 from imgscore.groups.verification import (
     BATCH,
     Candidates,
@@ -23,7 +25,6 @@ from imgscore.groups.verification import (
     FineGrids,
     Pictures,
     are_different,
-    are_equal,
     are_parts,
     no_fine_grids,
 )
@@ -71,19 +72,17 @@ another one."""
 FRAMED_COSINE = 0.55
 """The smallest cosine at which the content of a framed image is compared with another image. A
 screenshot and the picture in it have cosines from 0.52, and half of them more than 0.7."""
+MARKED_COSINE = 0.5
+"""The smallest cosine of an image and its marked copy that are joined by the rest of the picture.
+Copies with large letters across the picture have cosines from 0.55."""
+MARKED_GAIN = 1.001
+"""The gain of an image over its marked copy: like that of an image over its copy in a frame of no
+width, because the detail of the marked copy is mostly that of the mark."""
 FINE_BATCH = 1024
 """The number of pairs whose fine grids are in memory at once. With their sums, they use 45 MB."""
-BURSTS = ((-1.0, 0.85), (0.6, 0.75))
-"""The smallest correlations of the grids of two photographs of one burst, each with the smallest
-cosine. If the camera or the subject moves, the grids differ."""
 MIN_DEVIATION = 3.0
 """The smallest standard deviation of the luma in a grid, in levels from 0 to 255. In a grid with a
 smaller deviation, the noise of JPEG is as large as the content."""
-PANORAMA_SHIFTS = range(3, 12)
-"""The distances in cells by which the second photograph of a panorama may be shifted."""
-PANORAMA_GAIN = 0.1
-"""The smallest gain of correlation if the grids of a panorama are shifted."""
-
 NEAR, PART, MIRRORED, BURST = 1, 2, 3, 4
 """The kinds of links."""
 
@@ -155,7 +154,8 @@ def find_links(images: Images, pairs: Ints) -> Links:
     kinds[(plain >= MIN_CORRELATION) & (cosine >= EQUAL_COSINE)] = NEAR
     _find_parts(images, pairs, cosine, kinds, number, gain)
     _find_crops(images, pairs, kinds, gain)
-    _apply_shots(images, pairs, cosine, plain, kinds, grids)
+    _find_marked(images, pairs, cosine, kinds, number, gain)
+    _apply_shots(images, pairs, cosine, kinds, gain, grids)
     gain[kinds == BURST] = 0  # The camera has moved, or its lens was zoomed.
     found = kinds > 0
     return Links(pairs[found], kinds[found], cosine[found], gain[found])
@@ -315,66 +315,48 @@ def tones(grids: Floats) -> Floats:
     return entropy
 
 
+def _find_marked(
+    images: Images, pairs: Ints, cosine: Floats, kinds: Ints, number: Floats, gain: Floats
+) -> None:
+    """Set the gain of the pairs of which one image is a marked copy, and join marked copies.
+
+    A large mark changes the embedding and the grid. `number`: see `_find_parts`.
+    """
+    if images.fine is None:
+        return
+    left, right = pairs.T
+    joined = (kinds == 0) & (cosine >= MARKED_COSINE)
+    joined &= (number[pairs] >= VERIFIED_TONES).all(axis=1)
+    at = np.flatnonzero(joined)
+    for start in range(0, len(at), FINE_BATCH):
+        part = at[start : start + FINE_BATCH]
+        joined[part] = may_be_marked(images.grids[left[part]], images.grids[right[part]])
+    tried = np.flatnonzero(joined | (((kinds == NEAR) | (kinds == PART)) & (gain == 0)))
+    for start in range(0, len(tried), FINE_BATCH):
+        chosen = tried[start : start + FINE_BATCH]
+        rows = np.unique(pairs[chosen])
+        fine, known = images.fine(rows)
+        at = np.searchsorted(rows, pairs[chosen])
+        both = known[at].all(axis=1)
+        chosen, at = chosen[both], at[both]
+        sides, same = find_marks(fine[at[:, 0]], fine[at[:, 1]])
+        used = (sides != 0) & (same | (kinds[chosen] > 0))
+        gain[chosen[used]] = sides[used] * MARKED_GAIN
+        kinds[chosen[used & (kinds[chosen] == 0)]] = NEAR
+
+
 def _apply_shots(
-    images: Images, pairs: Ints, cosine: Floats, plain: Floats, kinds: Ints, grids: Floats
+    images: Images, pairs: Ints, cosine: Floats, kinds: Ints, gain: Floats, grids: Floats
 ) -> None:
     """Set the kind of the pairs of a burst, and clear the kind of those of a series.
 
-    Blank photographs, such as those of a lens cap, are no burst. Versions of one photograph stay
-    near-duplicates.
+    Versions of one photograph stay near-duplicates.
     """
-    for at, pair in enumerate(pairs):
-        left, right = pair.tolist()
-        first, second = images.shots[left], images.shots[right]
-        if not (first.camera and second.camera):
-            continue
-        if are_series(first, second):
-            kinds[at] = 0
-            continue
-        blank = not (grids[left].any() and grids[right].any())
-        if blank or (kinds[at] and _are_versions(images, pair)):
-            continue
-        if are_burst(first, second) and any(
-            plain[at] >= correlation and cosine[at] >= least for correlation, least in BURSTS
-        ):
-            kinds[at] = 0 if _is_shifted(grids[left], grids[right]) else BURST
-
-
-def _are_versions(images: Images, pair: Ints) -> bool:
-    """Return whether two similar photographs, a pair of rows, are versions of one photograph.
-
-    Their times are equal. A camera takes several photographs within a second, so if the times have
-    no fraction of a second, the details must be equal, but for scaling and compression.
-    """
-    first, second = (images.shots[row] for row in pair.tolist())
-    if gap(first, second) != 0:
-        return False
-    if first.seconds % 1 > 0:
-        return True
-    if images.fine is None:
-        return False
-    fine, known = images.fine(pair)
-    return bool(known.all()) and are_equal(fine[0], fine[1])
-
-
-def _is_shifted(left: Floats, right: Floats) -> bool:
-    """Return whether two grids overlap only in part, like neighbours in a panorama."""
-    first, second = (grid.reshape(GRID_SIDE, GRID_SIDE) for grid in (left, right))
-    unshifted = float(left @ right)
-    best = max(
-        _correlation(one[:, shift:], other[:, :-shift])
-        for shift in PANORAMA_SHIFTS
-        for one, other in (
-            (first, second), (second, first), (first.T, second.T), (second.T, first.T),
-        )
-    )  # fmt: skip
-    return best >= 0.9 and best >= unshifted + PANORAMA_GAIN
-
-
-def _correlation(first: Floats, second: Floats) -> float:
-    first, second = first - first.mean(), second - second.mean()
-    length = float(np.linalg.norm(first) * np.linalg.norm(second))
-    return float((first * second).sum()) / length if length > 1e-3 else 0.0
+    photographs = bursts.Photographs(images.shots, grids, images.aspects, images.fine)
+    found = bursts.judge(photographs, pairs, cosine, kinds > 0, gain)
+    kinds[found == bursts.SEPARATE] = 0
+    kinds[(found == bursts.SAME_FRAME) & (kinds == 0)] = NEAR
+    kinds[found == bursts.FRAMES] = BURST
 
 
 def _centred(grids: Floats) -> Floats:

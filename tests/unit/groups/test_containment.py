@@ -122,6 +122,14 @@ def test_best_first_puts_an_image_before_a_framed_copy_with_more_edges() -> None
     assert best_first([framed, thumbnail], [(1, 0, 1.1)]) == [0, 1]
 
 
+def test_best_first_puts_a_compressed_version_behind_a_framed_copy_without_its_traces() -> None:
+    framed = SHARP._replace(pixels=15_000_000)
+    compressed = SHARP._replace(detail=5e3, step=26.0)
+    assert best_first([framed, compressed], [(1, 0, 1.118)]) == [0, 1]
+    assert best_first([framed._replace(step=26.0), compressed], [(1, 0, 1.118)]) == [1, 0]
+    assert best_first([framed, compressed], [(1, 0, 1.3)]) == [1, 0], "the copy was scaled"
+
+
 def test_best_first_puts_a_crop_before_a_whole_image_with_much_less_detail() -> None:
     small = SHARP._replace(pixels=750_000, detail=5e3)
     assert best_first([small, SHARP], [(0, 1, 0.9)]) == [1, 0]

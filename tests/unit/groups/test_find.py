@@ -151,6 +151,21 @@ def test_find_links_of_versions_of_one_photograph_finds_near_duplicates() -> Non
     assert kinds(image, smaller, 0.98, (Shot("C", 10.25), Shot("C", 10.5)), fine=True) == [BURST]
 
 
+def test_find_links_of_edited_photographs_with_their_times_finds_no_burst() -> None:
+    """An editor or a screenshot tool copies the EXIF data, whose times often have no fraction."""
+    image = picture(6)
+    shots = Shot("C", 10.0), Shot("C", 10.0)
+    screen = Image.new("L", (640, 480), 20)
+    screen.paste(image, (200, 100))
+    marked = image.copy()
+    marked.paste(255, (40, 150, 280, 156))
+    for other in (screen, image.crop((20, 10, 300, 290)), image.crop((0, 0, 320, 250)), marked):
+        for cosine in (0.8, 0.9, 0.98):
+            assert kinds(image, other, cosine, shots, fine=True) in ([NEAR], [PART])
+    frame = picture(7).resize((320, 240))
+    assert kinds(picture(7), frame, 0.9, (Shot("C", 10.0), Shot("C", 11.0)), fine=True) == [BURST]
+
+
 def test_find_links_of_blank_photographs_finds_no_burst() -> None:
     noise = np.random.default_rng(0).integers(0, 4, (2, 320, 320)).astype(np.uint8)
     blank = [Image.fromarray(pixels) for pixels in noise]

@@ -1,0 +1,257 @@
+"""Find out which of two versions of a picture is marked: by a watermark, a logo, a date or a title.
+
+The fine grids of both versions are compared. A mark changes a part of the picture and nothing else.
+The part of the marked version contains the mark in addition to the picture, so it has more edges;
+or the mark is a veil, which weakens all edges below it by the same factor.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imgscore.images.traits import FINE_GRID_SIDE
+
+Floats = NDArray[np.float32]
+Bools = NDArray[np.bool_]
+Bytes = NDArray[np.uint8]
+
+# These limits were chosen on some sources of images, and judged on others: see bench/RESULTS.md.
+MIN_CHANGE = 4.0
+"""The smallest difference of a changed cell, in levels of luma: twice the noise of JPEG."""
+SLOPE_SHARE = 0.35
+"""The share of the slopes of the picture that is added to this limit. Two versions of different
+sizes can be shifted by a third of a cell."""
+MIN_SHARE, MAX_SHARE = 0.003, 0.35
+"""The smallest and the largest share of changed cells. With more, nothing tells that the rest of
+both pictures is the same."""
+MAX_ROUGHNESS = 0.6
+"""The largest deviation of the cells that are not changed, as a share of that of their luma."""
+MAX_TONE_SLOPE, MAX_TONE_SHIFT = 0.1, 8.0
+"""The largest change of the contrast, and that of the luma in levels, of the cells that are not
+changed. With more, clipped tones look like a mark."""
+MIN_QUIET = 0.6
+"""The smallest share of the details of the better version that are not changed. Blur changes the
+details everywhere."""
+MIN_DETAIL = 4.0
+"""The smallest difference of a detail from its surroundings, in levels."""
+MIN_ADDED, CLEARLY_ADDED = 0.25, 0.5
+"""How many more edges the marked version must have, as a share of the edges of the difference. The
+second value counts if the mark both brightens and darkens, such as white letters with black
+outlines."""
+MIN_ONE_SIGN, MIN_STRONG = 0.3, 20.0
+"""The smallest share of the difference that has one sign; and the smallest mean difference, in
+levels, at which this is not needed. Blur and sharpening change little, in both directions."""
+MAX_ALIKE = 0.8
+"""The largest correlation of the edges of both versions in the changed part."""
+VEIL_SLOPES = np.arange(0.25, 0.81, 0.1)
+"""The factors by which a veil weakens edges."""
+MIN_VEILED, MIN_VEILED_MORE = 0.5, 0.15
+"""The smallest share of the edges below a veil that are weakened by one factor, and the smallest
+difference from the same share for the other version."""
+MIN_VEIL_SHARE, MIN_VEIL_STRENGTH, MIN_VEIL_ONE_SIGN = 0.01, 15.0, 0.6
+"""The smallest share of changed cells, difference in levels, and share of one sign of a veil."""
+MIN_JOIN_DEVIATION, MAX_JOIN_ROUGHNESS, MIN_JOIN_QUIET = 8.0, 0.5, 0.7
+"""The limits for images of which nothing else says that they are versions of one picture: the
+deviation of luma in levels, the roughness, and the share of quiet details."""
+BATCH = 256
+"""The number of pairs that are compared at once. Their arrays use 80 MB."""
+COARSE_CHANGE, MIN_COARSE_EQUAL = 6.0, 0.55
+"""The largest difference in levels of a cell of two grids that is equal, and the smallest share of
+such cells. It sorts out nearly all pairs of different images."""
+
+
+class Marks(NamedTuple):
+    """What was found. `sides`: 1 if the second image of a pair is marked, -1 if the first one is,
+    else 0; int64 [p].
+
+    `same`: whether the parts that are not changed suffice to join both images, bool [p].
+    """
+
+    sides: NDArray[np.int64]
+    same: Bools
+
+
+def may_be_marked(first: Floats, second: Floats) -> Bools:
+    """Return whether most cells of two grids, float32 [p, 256], are equal, bool [p]."""
+    difference = first - second
+    difference -= np.median(difference, axis=1, keepdims=True)
+    share = (np.abs(difference) <= COARSE_CHANGE).mean(axis=1)
+    return np.asarray(share >= MIN_COARSE_EQUAL)
+
+
+def find_marks(first: Bytes, second: Bytes) -> Marks:
+    """Return which images are marked. `first`, `second`: fine grids, uint8 [p, 64, 64]."""
+    found = Marks(np.zeros(len(first), np.int64), np.zeros(len(first), np.bool_))
+    for start in range(0, len(first), BATCH):
+        part = slice(start, start + BATCH)
+        one, two = (grids[part].astype(np.float32) for grids in (first, second))
+        difference = two - one
+        difference -= np.median(difference[:, ::2, ::2], axis=(1, 2))[:, None, None]
+        size = np.abs(difference)
+        at = np.flatnonzero((size > MIN_CHANGE).mean(axis=(1, 2)) >= MIN_SHARE)
+        one, two, difference, size = one[at], two[at], difference[at], size[at]
+        slopes = np.minimum(_steepest(one), _steepest(two))
+        changed = size > MIN_CHANGE + SLOPE_SHARE * slopes
+        share = changed.mean(axis=(1, 2))
+        used = (share >= MIN_SHARE) & (share <= MAX_SHARE)
+        if used.any():
+            pair = _Pair(one[used], two[used], difference[used], slopes[used], changed[used])
+            at = start + at[used]
+            found.sides[at], found.same[at] = _judged(pair)
+    return found
+
+
+class _Pair(NamedTuple):
+    """Pairs of fine grids, each float32 [p, 64, 64]. `difference`: second - first, but for a
+    difference of all. `slopes`: the steepest slope near a cell. `changed`: bool [p, 64, 64]."""
+
+    first: Floats
+    second: Floats
+    difference: Floats
+    slopes: Floats
+    changed: Bools
+
+
+def _judged(pair: _Pair) -> tuple[NDArray[np.int64], Bools]:
+    deviation, roughness, is_equal = _unchanged(pair)
+    quiet = _quiet(pair, pair.first), _quiet(pair, pair.second)
+    strength = _sum(np.abs(pair.difference) * pair.changed)
+    one_sign = np.abs(_sum(pair.difference * pair.changed)) / np.maximum(strength, 1)
+    strength /= np.maximum(_sum(pair.changed), 1)
+    added, alike = _added(pair)
+    veils = is_equal & (one_sign >= MIN_VEIL_ONE_SIGN) & (strength >= MIN_VEIL_STRENGTH)
+    veils &= pair.changed.mean(axis=(1, 2)) >= MIN_VEIL_SHARE
+    veiled = np.zeros((2, len(pair.first)), np.float32)
+    if veils.any():
+        veiled[:, veils] = _veiled((pair.first[veils], pair.second[veils]), pair.changed[veils])
+    is_veiled = (veiled >= MIN_VEILED) & (veiled - veiled[::-1] >= MIN_VEILED_MORE)
+    sides = np.zeros(len(pair.first), np.int64)
+    for at, sign in ((0, 1), (1, -1)):
+        has_more = (one_sign >= MIN_ONE_SIGN) & (sign * added >= MIN_ADDED)
+        has_more |= (strength >= MIN_STRONG) & (sign * added >= CLEARLY_ADDED)
+        has_more &= (alike <= MAX_ALIKE) & ~is_veiled[1 - at]
+        sides[is_equal & (quiet[at] >= MIN_QUIET) & (has_more | is_veiled[at])] += sign
+    same = is_equal & (deviation >= MIN_JOIN_DEVIATION) & (roughness <= MAX_JOIN_ROUGHNESS)
+    return sides, same & (np.maximum(*quiet) >= MIN_JOIN_QUIET)
+
+
+def _unchanged(pair: _Pair) -> tuple[Floats, Floats, Bools]:
+    """Return the deviation of luma, and the roughness, of the cells that are not changed.
+
+    Also return whether these cells are equal in both images.
+    """
+    kept = ~pair.changed
+    count = np.maximum(_sum(kept), 1)
+    centred = pair.first - (_sum(pair.first * kept) / count)[:, None, None]
+    square = _sum(np.square(centred) * kept)
+    slope = _sum(centred * pair.difference * kept) / np.maximum(square, 1)
+    deviation = np.sqrt(square / count)
+    rough = np.sqrt(_sum(np.square(pair.difference) * kept) / count)
+    rough /= np.maximum(deviation, 1e-3)
+    shift = np.median((pair.second - pair.first)[:, ::2, ::2], axis=(1, 2))
+    equal = (deviation >= 2) & (rough <= MAX_ROUGHNESS)
+    equal &= (np.abs(slope) <= MAX_TONE_SLOPE) & (np.abs(shift) <= MAX_TONE_SHIFT)
+    return deviation, rough, np.asarray(equal)
+
+
+def _quiet(pair: _Pair, image: Floats) -> Floats:
+    """Return the share of the details of an image that are the same in both images, float32 [p]."""
+    detail = np.abs(image - _smoothed(image))
+    limit = 1.5 + 0.15 * detail + 0.1 * pair.slopes
+    has = detail >= MIN_DETAIL
+    return np.asarray(
+        _sum(has & (np.abs(pair.difference) <= limit)) / np.maximum(_sum(has), 1), np.float32
+    )
+
+
+def _added(pair: _Pair) -> tuple[Floats, Floats]:
+    """Return how many more edges the second image has in the changed part, and their correlation.
+
+    The first value is a share of the edges of the difference, from -1 to 1.
+    """
+    count = len(pair.first)
+    lengths, products = np.zeros((3, count), np.float32), np.zeros((3, count), np.float32)
+    for axis in (1, 2):
+        used = _either(pair.changed, axis)
+        edges = [np.diff(image, axis=axis) * used for image in pair[:3]]
+        lengths += [_sum(np.abs(edge)) for edge in edges]
+        one, two, _ = edges
+        products += [_sum(one * one), _sum(two * two), _sum(one * two)]
+    added = (lengths[1] - lengths[0]) / np.maximum(lengths[2], 1)
+    alike = products[2] / np.sqrt(np.maximum(products[0] * products[1], 1))
+    return np.asarray(added), np.asarray(alike)
+
+
+def _veiled(images: tuple[Floats, Floats], changed: Bools) -> Floats:
+    """Return the share of the edges of each image that the other one has weakened by one factor.
+
+    `changed`: bool [p, 64, 64]. The result is float32 [2, p].
+    """
+    count = len(changed)
+    edges: list[list[Floats]] = [[], []]
+    for axis in (1, 2):
+        used = _both(changed, axis)
+        for found, image in zip(edges, images, strict=True):
+            found.append((np.diff(image, axis=axis) * used).reshape(count, -1))
+    one, two = (np.concatenate(found, axis=1) for found in edges)
+    shares = np.zeros((2, count), np.float32)
+    for at, (edge, other) in enumerate(((one, two), (two, one))):
+        size = np.abs(edge)
+        weight = size * (size >= MIN_DETAIL)
+        fits = [
+            (weight * (np.abs(other - np.float32(slope) * edge) <= 0.15 * size + 1)).sum(axis=1)
+            for slope in VEIL_SLOPES
+        ]
+        shares[at] = np.max(fits, axis=0) / np.maximum(weight.sum(axis=1), 40)
+    return shares
+
+
+def _steepest(images: Floats) -> Floats:
+    """Return the steepest slope in each 3 × 3 cells, in levels a cell, float32 [p, 64, 64]."""
+    down, right = np.gradient(images, axis=(1, 2))
+    found: Floats = np.hypot(down, right)
+    for axis in (1, 2):
+        nearby = found.copy()
+        low, high = _cut(axis)
+        np.maximum(nearby[low], found[high], out=nearby[low])
+        np.maximum(nearby[high], found[low], out=nearby[high])
+        found = nearby
+    return found
+
+
+def _smoothed(images: Floats) -> Floats:
+    """Return the means of 3 × 3 cells; the cells at the edges count repeatedly."""
+    for axis in (1, 2):
+        low, high = _cut(axis)
+        total = images.copy()
+        total[low] += images[high]
+        total[high] += images[low]
+        first: list[slice | int] = [slice(None)] * 3
+        for first[axis] in (0, -1):
+            total[tuple(first)] += images[tuple(first)]
+        images = total / np.float32(3)
+    return images
+
+
+def _cut(axis: int) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
+    """Return the indices of all cells but the last one of an axis, and of all but the first one."""
+    low, high = [slice(None)] * 3, [slice(None)] * 3
+    low[axis], high[axis] = slice(None, FINE_GRID_SIDE - 1), slice(1, None)
+    return tuple(low), tuple(high)
+
+
+def _either(changed: Bools, axis: int) -> Bools:
+    low, high = _cut(axis)
+    return np.asarray(changed[low] | changed[high])
+
+
+def _both(changed: Bools, axis: int) -> Bools:
+    low, high = _cut(axis)
+    return np.asarray(changed[low] & changed[high])
+
+
+def _sum(values: NDArray[np.generic]) -> Floats:
+    return np.asarray(values.sum(axis=(1, 2), dtype=np.float32), np.float32)
