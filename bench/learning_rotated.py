@@ -1,11 +1,11 @@
 """The head beside other methods, on tastes that it was not tuned on: prints tables of LEARNING.md.
 
-`python bench/learning_rotated.py CACHE.npz [TABLE [DRAWS [LABELS]]]`. The cache can have any
-embeddings (see learning_corpus.py); learning_sources.py fetches the images. TABLE:
+`python bench/learning_rotated.py CACHE.npz [TABLE [DRAWS [LABELS [SOURCES]]]]`. The cache can have
+any embeddings (see learning_corpus.py); learning_sources.py fetches the images. TABLE:
 
 figures: error of the head and of other methods, with intervals; needs scikit-learn.
 rotated: for each source, the settings with the lowest error on all other sources.
-trust: the calibration of scores, and the coverage of the intervals.
+trust: the calibration of scores, and the coverage of the intervals, for SOURCES or all libraries.
 original: the same as figures, with the original recipe at its best scale; minutes for each fit.
 
 All heads of a library share one graph of all of its images. The intervals are bootstraps over
@@ -281,7 +281,7 @@ def calibration_error(score: np.ndarray, truth: np.ndarray, weight: np.ndarray) 
     return float(np.abs(gaps).sum() / weight.sum())
 
 
-def trust(cache: Path, draws: int, counts: tuple[int, ...]) -> None:
+def trust(cache: Path, draws: int, counts: tuple[int, ...], sources: Collection[str] = ()) -> None:
     """Print the calibration of the head's scores, and the coverage of its intervals.
 
     The tested images have whims, too, because a score is the probability of a label. They are
@@ -291,7 +291,7 @@ def trust(cache: Path, draws: int, counts: tuple[int, ...]) -> None:
     """
     sums = np.zeros((len(counts), 6))
     total = 0
-    for library in load(cache):
+    for library in load(cache, sources):
         for taste in library.tastes:
             total += draws
             for column, count in enumerate(counts):
@@ -336,11 +336,12 @@ def main() -> None:
     table = sys.argv[2] if len(sys.argv) > 2 else "figures"
     draws = int(sys.argv[3]) if len(sys.argv) > 3 else 2
     counts = tuple(map(int, sys.argv[4].split(","))) if len(sys.argv) > 4 else COUNTS
+    sources = tuple(sys.argv[5].split(",")) if len(sys.argv) > 5 else ()
     tables = {
         "figures": figures,
         "original": partial(figures, with_original=True),
         "rotated": rotated,
-        "trust": trust,
+        "trust": partial(trust, sources=sources),
     }
     tables[table](Path(sys.argv[1]), draws, counts)
 

@@ -10,16 +10,22 @@ from numpy.typing import NDArray
 
 MAX_STEPS = 50
 """The largest number of Newton steps. The fit ends earlier if a step is smaller than 1e-7."""
-SLOPE_PRECISION = 1.0
-"""The precision (1 / variance) of the normal prior on the slope of the curve, for outputs with a
-standard deviation of 1. The mean of the prior is 1. The prior matters with ten labels and has
-almost no effect with a hundred."""
+SLOPE_MEAN = 4.0
+"""The mean of the normal prior on the slope of the curve of labels. An output is in units of the
+target ±1. On tastes without wrong labels, the best slope is about 6, and 2 if 15 % of the labels
+are wrong (bench/LEARNING.md, "Trust")."""
+SLOPE_PRECISION = 0.25
+"""The precision (1 / variance) of this prior. The prior matters with ten labels and has almost no
+effect with a thousand."""
+PAIR_PRECISION = 1.0
+"""The precision of the normal prior on the slope of comparisons, for differences with a standard
+deviation of 1. The mean of the prior is 1."""
 MIN_DEVIATION = 0.1
-"""The smallest number by which the outputs of a head are divided. If their standard deviation is
-larger, they are divided by the standard deviation. For targets ±1, outputs with a smaller deviation
-are noise and must not be scaled up."""
+"""The smallest number by which the differences of comparisons are divided. If their deviation is
+larger, they are divided by it. For targets ±1, differences with a smaller deviation are noise and
+must not be scaled up."""
 MIN_SLOPE = 0.1
-"""The smallest slope of the curve. It is used if a head ranks the held-out labels badly. With a
+"""The smallest slope of a curve. It is used if a head ranks the held-out labels badly. With a
 small slope, the order of the images stays unchanged, but all scores are less certain."""
 
 
@@ -46,37 +52,47 @@ def fit_platt(
 
     The fit is that of Platt (1999), with his smoothed targets (n₊+1)/(n₊+2) and 1/(n₋+2) for n₊
     keep labels and n₋ trash labels, where n₊ is the sum of the grades. It uses Newton's method in
-    the form of Lin, Lin and Weng (2007).
+    the form of Lin, Lin and Weng (2007), which halves a step that would increase the loss.
     """
-    raw = np.asarray(outputs, np.float64)
-    deviation = max(float(raw.std()), MIN_DEVIATION)
-    scaled = raw / deviation
+    output = np.asarray(outputs, np.float64)
     share = np.asarray(grades, np.float64)
     weight = np.ones(len(share)) if weights is None else weights
     keeps = float(weight @ share)
     trashes = float(weight.sum()) - keeps
     target = share * ((keeps + 1) / (keeps + 2)) + (1 - share) * (1 / (trashes + 2))
-    slope, offset = 1.0, float(np.log((keeps + 1) / (trashes + 1)))
+
+    def loss_of(curve: NDArray[np.float64]) -> float:
+        odds = curve[0] * output + curve[1]
+        prior = SLOPE_PRECISION / 2 * (curve[0] - SLOPE_MEAN) ** 2
+        return float(weight @ (np.logaddexp(0, odds) - target * odds) + prior)
+
+    curve = np.array([1.0, np.log((keeps + 1) / (trashes + 1))])
+    loss = loss_of(curve)
     for _ in range(MAX_STEPS):
-        probability = sigmoid(slope * scaled + offset)
+        probability = sigmoid(curve[0] * output + curve[1])
         residual = weight * (probability - target)
         curvature = weight * np.maximum(probability * (1 - probability), 1e-9)
-        gradient = np.array([residual @ scaled + SLOPE_PRECISION * (slope - 1), residual.sum()])
-        cross = curvature @ scaled
+        prior = SLOPE_PRECISION * (curve[0] - SLOPE_MEAN)
+        gradient = np.array([residual @ output + prior, residual.sum()])
+        cross = curvature @ output
         hessian = np.array(
             [
-                [curvature @ (scaled * scaled) + SLOPE_PRECISION, cross],
+                [curvature @ (output * output) + SLOPE_PRECISION, cross],
                 [cross, curvature.sum() + 1e-9],
             ]
         )
         step = np.linalg.solve(hessian, gradient)
-        step *= min(1.0, 4.0 / max(float(np.abs(step).max()), 1e-12))
-        slope, offset = slope - step[0], offset - step[1]
+        while (moved := loss_of(curve - step)) > loss and np.abs(step).max() > 1e-7:
+            step /= 2
+        if moved > loss:
+            break
+        curve, loss = curve - step, moved
         if np.abs(step).max() < 1e-7:
             break
+    slope, offset = curve
     if slope < MIN_SLOPE:
-        return MIN_SLOPE / deviation, float(np.log((keeps + 1) / (trashes + 1)))
-    return float(slope / deviation), float(offset)
+        return MIN_SLOPE, float(np.log((keeps + 1) / (trashes + 1)))
+    return float(slope), float(offset)
 
 
 def fit_slope(differences: NDArray[np.floating], wins: NDArray[np.floating]) -> float:
@@ -85,8 +101,8 @@ def fit_slope(differences: NDArray[np.floating], wins: NDArray[np.floating]) -> 
     `differences`: [m], the held-out output of the better image minus that of the worse image.
     `wins`: [m], 1 for a better image, and 0.5 for "same".
 
-    The prior, the smallest slope and the smoothed targets are those of `fit_platt`. There is no
-    offset, because P(better) is 0.5 for equal outputs.
+    The smoothed targets are those of `fit_platt`. There is no offset, because P(better) is 0.5 for
+    equal outputs. The differences are divided by their deviation before the fit.
     """
     raw = np.asarray(differences, np.float64)
     deviation = max(float(np.sqrt(np.mean(raw**2))) if len(raw) else 0.0, MIN_DEVIATION)
@@ -96,8 +112,8 @@ def fit_slope(differences: NDArray[np.floating], wins: NDArray[np.floating]) -> 
     for _ in range(MAX_STEPS):
         probability = sigmoid(slope * scaled)
         curvature = probability * (1 - probability)
-        gradient = (probability - target) @ scaled + SLOPE_PRECISION * (slope - 1)
-        step = float(gradient / (curvature @ (scaled * scaled) + SLOPE_PRECISION))
+        gradient = (probability - target) @ scaled + PAIR_PRECISION * (slope - 1)
+        step = float(gradient / (curvature @ (scaled * scaled) + PAIR_PRECISION))
         step = max(-4.0, min(4.0, step))
         slope -= step
         if abs(step) < 1e-7:

@@ -5,7 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imgscore.heads.calibration import MIN_DEVIATION, MIN_SLOPE, fit_platt, sigmoid
+from imgscore.heads.calibration import (
+    MIN_SLOPE,
+    SLOPE_MEAN,
+    SLOPE_PRECISION,
+    fit_platt,
+    sigmoid,
+)
 
 
 def test_fit_platt_finds_slope_and_offset_and_never_inverts():
@@ -33,20 +39,26 @@ def test_fit_platt_of_grades_finds_the_expected_grade():
     seed=st.integers(0, 99),
 )
 def test_fit_platt_of_keep_and_trash_has_the_targets_of_platt(keep, seed):
-    """At the fitted curve, the gradient of the log loss for the targets of Platt is zero."""
+    """At the fitted curve, the gradient of the log loss and of the prior is zero."""
     outputs = np.random.default_rng(seed).normal(size=len(keep))
     slope, offset = fit_platt(outputs, np.array(keep, np.float32))
     keeps, trashes = keep.count(True), keep.count(False)
-    deviation = max(outputs.std(), MIN_DEVIATION)
-    if slope * deviation > MIN_SLOPE + 1e-9:
+    if slope > MIN_SLOPE + 1e-9:
         target = np.where(keep, (keeps + 1) / (keeps + 2), 1 / (trashes + 2))
         residual = sigmoid(slope * outputs + offset) - target
         assert residual.sum() == pytest.approx(0, abs=1e-5)
-        prior = slope * deviation - 1
-        assert residual @ outputs / deviation + prior == pytest.approx(0, abs=1e-5)
+        prior = SLOPE_PRECISION * (slope - SLOPE_MEAN)
+        assert residual @ outputs + prior == pytest.approx(0, abs=1e-5)
 
 
 def test_fit_platt_nearly_equal_outputs_give_no_certainty():
     keep = np.array([True, True, False, False])
     slope, offset = fit_platt(np.array([1e-3, 2e-3, -1e-3, -2e-3]), keep)
     assert sigmoid(np.array([slope + offset])) < 0.99999
+
+
+def test_fit_platt_few_separated_labels_give_no_certainty():
+    """Five correct labels of each side are possible if one label in ten is wrong."""
+    outputs = np.array([-0.5] * 5 + [0.5] * 5)
+    slope, offset = fit_platt(outputs, outputs > 0)
+    assert 0.85 < sigmoid(np.array([0.5 * slope + offset]))[0] < 0.95
