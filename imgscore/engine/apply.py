@@ -119,8 +119,7 @@ def apply_batch(
                 outcome.refused.append(_does_not_hold(plan.sighting.path))
         step("between touches")
     step("after touches")
-    with store.read() as txn:
-        others = defer_writes(txn, store.deferred, batch, last)
+    others = defer_writes(store.deferred, batch, last)
     if others:
         store.commit(lambda txn: _settle(txn, others))
     if len(batch) < TOUCH_BATCH and len(store.deferred) < TOUCH_BATCH:

@@ -56,11 +56,13 @@ class DeferrableTable(Table):
     @contextmanager
     def prefix_test(self) -> Iterator[Callable[[bytes], bool]]:
         with self.own.prefix_test() as is_stored:
-            pending = self._pending
-            if not pending:
-                yield is_stored
-                return
-            yield lambda prefix: next(self.scan(prefix), None) is not None
+
+            def has(prefix: bytes) -> bool:
+                if self._pending and self._writes.keys_under(self._name, prefix):
+                    return next(self.scan(prefix), None) is not None
+                return is_stored(prefix)
+
+            yield has if self._pending else is_stored
 
     def scan(self, prefix: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         return self._scan(

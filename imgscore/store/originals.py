@@ -10,7 +10,8 @@ of a file.
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import NamedTuple
 
 import msgspec
@@ -96,11 +97,17 @@ def touched_record(key: bytes, present: Original | None, original: Original) -> 
 
     `present`: None if the file has no record under this digest and path.
     """
-    known = set() if present is None else _current_dates(present)
-    current = _current_dates(original)
-    dates: dict[bytes, bytes | None] = {_date_key(date) + key: None for date in known - current}
-    for date in current - known:
-        dates[_date_key(date) + key] = b""
+    # Sets of the dates would take a third of the time of a touch.
+    first_ns, before_ns, after_ns = original.original_ns, original.before_ns, original.after_ns
+    old = () if present is None else (present.before_ns, present.after_ns)
+    dates: dict[bytes, bytes | None] = {}
+    for date in old:
+        if date not in (before_ns, after_ns, first_ns):
+            dates[_date_key(date) + key] = None
+    if after_ns != first_ns and after_ns not in old:
+        dates[_date_key(after_ns) + key] = b""
+    if before_ns not in (first_ns, after_ns) and before_ns not in old:
+        dates[_date_key(before_ns) + key] = b""
     return TouchedRecord(key, pack(original), dates)
 
 
@@ -173,6 +180,25 @@ def get(txn: Txn, digest: bytes, path: bytes) -> Original | None:
     """
     value = txn.table("originals").get(digest + path_key(path))
     return None if value is None else _decoder.decode(value)
+
+
+def getter(txn: Txn) -> Callable[[bytes], Original | None]:
+    """Return a function that returns the present original at a key. It is faster than `get`.
+
+    The key is a digest followed by the path key of a file.
+    """
+    get_value, decode = txn.table("originals").getter(), _decoder.decode
+
+    def get_original(key: bytes) -> Original | None:
+        value = get_value(key, b"")
+        return decode(value) if value else None
+
+    return get_original
+
+
+def digest_test(txn: Txn) -> AbstractContextManager[Callable[[bytes], bool]]:
+    """Return a context manager whose function returns whether a digest has any record."""
+    return txn.table("originals").prefix_test()
 
 
 def of_digest(txn: Txn, digest: bytes) -> list[Original]:

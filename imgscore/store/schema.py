@@ -56,8 +56,8 @@ _pack = _fingerprint.pack
 _SIZE_BITS = 56
 
 
-def _packed(dev: int, ino: int, size: int, ctime_ns: int, mtime_ns: int) -> bytes:
-    """Return a fingerprint packed into 40 bytes.
+def packed_fingerprint(dev: int, ino: int, size: int, ctime_ns: int, mtime_ns: int) -> bytes:
+    """Return the fields of a fingerprint packed into 40 bytes.
 
     An mtime before 1677 or after 2262 needs more than 64 bits. The highest bits of this mtime
     are stored in the highest byte of the size. For all other dates, this byte is 0.
@@ -94,7 +94,7 @@ class Fingerprint(msgspec.Struct, array_like=True, frozen=True, gc=False):
         A scan compares these bytes with stored bytes. This comparison is faster than decoding each
         stored fingerprint.
         """
-        return _packed(self.dev, self.ino, self.size, self.ctime_ns, self.mtime_ns)
+        return packed_fingerprint(self.dev, self.ino, self.size, self.ctime_ns, self.mtime_ns)
 
     @classmethod
     def unpacked(cls, raw: bytes) -> "Fingerprint":

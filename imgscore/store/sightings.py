@@ -7,6 +7,7 @@ have been moved.
 
 import struct
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from functools import lru_cache
 from itertools import product
 
 import msgspec
@@ -43,6 +44,8 @@ class _Rest(msgspec.Struct, array_like=True, frozen=True):
 _decoder = msgspec.msgpack.Decoder(_Rest)
 # The format of the first bytes of a packed fingerprint: the device and the inode.
 _inode = struct.Struct("<QQ")
+_DIGEST_HEADER = bytes([0xC4, DIGEST_SIZE])
+"""the bytes with which msgpack begins a digest"""
 
 
 def decode(value: bytes) -> Sighting:
@@ -53,6 +56,7 @@ def decode(value: bytes) -> Sighting:
     )
 
 
+@lru_cache(maxsize=64)
 def ending(inbox: bytes, role: Role) -> bytes:
     """Return the last bytes of the stored value of each present sighting with this inbox and role.
 
@@ -91,19 +95,17 @@ def record(txn: Txn, sighting: Sighting) -> None:
     counts.sighting_changed(txn, before, sighting)
 
 
-def after_touch(
-    txn: Txn, key: bytes, before: Sighting, seen: Fingerprint
-) -> tuple[bytes, bytes] | None:
-    """Return the value at `key` after a touch of the file, and the first bytes of this value.
+def rest_of(value: bytes, present: Sighting) -> bytes:
+    """Return the bytes that follow the fingerprint in a stored value.
 
-    `key`: the path key. `before`: the sighting that the file must have. Return None if the stored
-    sighting is another one. The function compares bytes, which is faster than decoding them.
+    `present`: the sighting that `value` must contain, which is not marked as gone. `value`: the
+    stored value at the path of `present`. Return b"" if `value` contains another sighting. The
+    function compares bytes, which is faster than decoding them.
     """
-    rest = pack(_Rest(before.path, before.digest, before.inbox, before.role, before.gone_ns))
-    if txn.table("sightings").get(key) != before.seen.packed() + rest:
-        return None
-    packed = seen.packed()
-    return packed + rest, packed
+    tail = _DIGEST_HEADER + present.digest + ending(present.inbox, present.role)
+    if value.startswith(present.seen.packed()) and value.endswith(tail):
+        return value[FINGERPRINT_SIZE:]
+    return b""
 
 
 def record_new(txn: Txn, new: Sequence[Sighting]) -> None:

@@ -1,6 +1,7 @@
 """Transactions. The modules of the store use them to get the tables."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
 from imgscore.store.checksums import DamagedRecordError, Seal
@@ -29,9 +30,11 @@ class _SealedTable(Table):
         return None if value is None else self._seal.verify(key, value)
 
     def getter(self) -> Callable[[bytes, bytes], bytes]:
+        get_value, verify = partial(self._txn.get, db=self._database), self._seal.verify
+
         def get(key: bytes, default: bytes) -> bytes:
-            record = self.get(key)
-            return default if record is None else record
+            value = get_value(key)
+            return default if value is None else verify(key, value)
 
         return get
 
