@@ -27,6 +27,7 @@ from imgscore.reconcile import identity, sidecars
 from imgscore.reconcile.walk import fingerprint_of
 from imgscore.store import journal, originals, ratings, sightings
 from imgscore.store.checksums import REMEDY
+from imgscore.store.flush import Flush
 from imgscore.store.schema import (
     EARLIEST_NS,
     LATEST_NS,
@@ -89,8 +90,6 @@ def apply_batch(
 
     `run`: the number that all journal entries of the plan have in common.
     """
-    if store.deferred.is_full:
-        store.flush_part()
     outcome = Outcome()
     batch: list[DueTouch] = []
     for plan in planned:
@@ -100,31 +99,43 @@ def apply_batch(
             outcome.refused.append(_out_of_range(plan.sighting.path))
     last = store.commit(lambda txn: record_batch(txn, batch, store.deferred.touched))
     step("after journal")
-    for due in batch:
-        if due.is_damaged:
-            outcome.refused.append(_damaged(due.entry.path))
-            continue
-        plan = due.plan
-        try:
-            due.touched = touch(plan.sighting.path, _expected(plan.sighting.seen), plan.after_ns)
-        except (ChangedError, VanishedError):
-            outcome.changed.append(plan.sighting.path)
-        except TouchError as error:
-            outcome.refused.append(error)
-        else:
-            outcome.touched.append(due.entry)
-            if abs(due.touched.seen.mtime_ns - plan.after_ns) >= STEP * 10**9:
-                # Exclude the file from later plans. Otherwise every plan would touch the file
-                # again.
-                outcome.refused.append(_does_not_hold(plan.sighting.path))
-        step("between touches")
+    flush = Flush(store) if store.deferred.is_full else None
+    try:
+        for due in batch:
+            _touch(due, outcome)
+            step("between touches")
+    finally:
+        if flush is not None:
+            flush.wait()
     step("after touches")
     others = defer_writes(store.deferred, batch, last)
+    if flush is not None:
+        flush.finish()
     if others:
         store.commit(lambda txn: _settle(txn, others))
     if len(batch) < TOUCH_BATCH and len(store.deferred) < TOUCH_BATCH:
         store.flush()  # Deferring so few writes saves nothing.
     return outcome
+
+
+def _touch(due: DueTouch, outcome: Outcome) -> None:
+    """Set the date of one file of a batch, and add the result to the outcome of the batch."""
+    plan = due.plan
+    path = plan.sighting.path
+    if due.is_damaged:
+        outcome.refused.append(_damaged(path))
+        return
+    try:
+        due.touched = touch(path, _expected(plan.sighting.seen), plan.after_ns)
+    except (ChangedError, VanishedError):
+        outcome.changed.append(path)
+    except TouchError as error:
+        outcome.refused.append(error)
+    else:
+        outcome.touched.append(due.entry)
+        if abs(due.touched.seen.mtime_ns - plan.after_ns) >= STEP * 10**9:
+            # Exclude the file from later plans. Otherwise every plan would touch the file again.
+            outcome.refused.append(_does_not_hold(path))
 
 
 def _settle(txn: Txn, others: Sequence[DueTouch]) -> None:

@@ -17,7 +17,8 @@ itself writes to one of the three tables, it first writes everything that is def
 
 import heapq
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import islice, takewhile
+from itertools import takewhile
+from typing import NamedTuple
 
 from imgscore.store.schema import DIGEST_SIZE
 from imgscore.store.table import Table
@@ -39,6 +40,26 @@ TableOf = Callable[[str], Table]
 """returns a table of a write transaction as it is on disk, by name"""
 
 
+class Part(NamedTuple):
+    """Some of the deferred writes, which one commit makes.
+
+    `entries`: the sorted writes of each table. `last`: the number of the last batch all of whose
+    writes are made after this commit; 0 if only later parts complete a batch.
+    """
+
+    entries: dict[str, list[tuple[bytes, bytes | None]]]
+    last: int
+
+    def write(self, table_of: TableOf) -> None:
+        """Make the writes in a transaction."""
+        for name, entries in self.entries.items():
+            _write(table_of(name), entries)
+        if self.last:
+            unsettled, last = table_of("unsettled"), self.last.to_bytes(8, "big")
+            for key in list(takewhile(last.__ge__, unsettled.keys())):
+                unsettled.delete(key)
+
+
 class Deferred:
     """The deferred writes of a store."""
 
@@ -46,8 +67,9 @@ class Deferred:
         self.values: dict[str, Values] = {name: {} for name in TABLES}
         self._by_digest: dict[bytes, tuple[bytes, ...]] = {}
         """the keys of `values["originals"]`, by the digest with which they begin"""
-        self._pass: Iterator[tuple[str, bytes]] | None = None
-        """the keys that the present pass of `flush_part` still has to write"""
+        self._pass: list[tuple[str, list[bytes]]] | None = None
+        """the tables and the sorted keys that the present pass of `next_part` still has to write,
+        the last ones first"""
         self._pass_ends_at = 0
         """the number of the last unsettled batch whose writes the present pass makes"""
         self._last = 0
@@ -76,11 +98,13 @@ class Deferred:
         self._last, self.touched = number, touched
         for name, values in writes.items():
             self.values[name].update(values)
+        by_digest = self._by_digest
         for key in writes.get("originals", ()):
-            digest = key[:DIGEST_SIZE]
-            known = self._by_digest.get(digest, ())
-            if key not in known:
-                self._by_digest[digest] = (*known, key)
+            known = by_digest.get(key[:DIGEST_SIZE])
+            if known is None:
+                by_digest[key[:DIGEST_SIZE]] = (key,)
+            elif key not in known:
+                by_digest[key[:DIGEST_SIZE]] = (*known, key)
 
     def keys_under(self, name: str, prefix: bytes) -> list[bytes]:
         """Return the keys of the deferred writes of a table that begin with `prefix`."""
@@ -103,56 +127,53 @@ class Deferred:
         self._by_digest.clear()
         self._pass, self._last, self.touched = None, 0, b""
 
-    def flush_part(self, commit: Callable[[Callable[[TableOf], None]], None]) -> None:
-        """Make FLUSH_WRITES of the deferred writes, in the order of their keys.
+    def next_part(self) -> Part:
+        """Return the next FLUSH_WRITES deferred writes, sorted by key.
 
-        `commit`: runs a function in a write transaction.
+        After their commit, call `made`. If the commit fails, call `repeat`.
         """
         if self._pass is None:
             self._pass_ends_at = self._last
-            self._pass = iter(
-                [(name, key) for name, values in self.values.items() for key in sorted(values)]
-            )
-        part = list(islice(self._pass, FLUSH_WRITES))
-        chosen: dict[str, list[tuple[bytes, bytes | None]]] = {}
-        for name, key in part:
-            if key in self.values[name]:
-                chosen.setdefault(name, []).append((key, self.values[name][key]))
-        is_last = len(part) < FLUSH_WRITES
+            self._pass = [(name, sorted(values)) for name, values in reversed(self.values.items())]
+        entries: dict[str, list[tuple[bytes, bytes | None]]] = {}
+        left = FLUSH_WRITES
+        while self._pass and left > 0:
+            name, keys = self._pass.pop()
+            values = self.values[name]
+            part = [(key, values[key]) for key in keys[:left] if key in values]
+            if part:
+                entries[name] = part
+            if len(keys) > left:
+                self._pass.append((name, keys[left:]))
+            left -= len(keys)
+        return Part(entries, 0 if self._pass else self._pass_ends_at)
 
-        def write(table_of: TableOf) -> None:
-            for name, entries in chosen.items():
-                _write(table_of(name), entries)
-            if is_last:
-                unsettled = table_of("unsettled")
-                last = self._pass_ends_at.to_bytes(8, "big")
-                for key in list(takewhile(last.__ge__, unsettled.keys())):
-                    unsettled.delete(key)
+    def repeat(self) -> None:
+        """Repeat the present pass, because a part of its writes was not made."""
+        self._pass = None
 
-        try:
-            commit(write)
-        except BaseException:
-            self._pass = None  # The next pass repeats the writes.
-            raise
-        for name, entries in chosen.items():
+    def made(self, part: Part) -> None:
+        """Forget the writes of a part, because they were made.
+
+        A record that was deferred again since then is kept.
+        """
+        for name, entries in part.entries.items():
             values = self.values[name]
             for key, value in entries:
-                if key in values and values[key] == value:
+                if key in values and values[key] is value:
                     del values[key]
                     if name == "originals":
                         self._forget(key)
-        if is_last:
+        if part.last:
             self._pass = None
-            if self._last == self._pass_ends_at:
+            if self._last == part.last:
                 self.clear()
 
     def _forget(self, key: bytes) -> None:
         digest = key[:DIGEST_SIZE]
-        others = tuple(other for other in self._by_digest[digest] if other != key)
-        if others:
-            self._by_digest[digest] = others
-        else:
-            del self._by_digest[digest]
+        known = self._by_digest.pop(digest)
+        if len(known) > 1:
+            self._by_digest[digest] = tuple(other for other in known if other != key)
 
 
 def _write(table: Table, entries: Iterable[tuple[bytes, bytes | None]]) -> None:

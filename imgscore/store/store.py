@@ -259,7 +259,13 @@ class Store:
 
     def flush_part(self) -> None:
         """Make some of the deferred writes, in one commit."""
-        self.deferred.flush_part(lambda work: self.commit(lambda txn: work(txn.own_table)))
+        part = self.deferred.next_part()
+        try:
+            self.commit(lambda txn: part.write(txn.own_table))
+        except BaseException:
+            self.deferred.repeat()
+            raise
+        self.deferred.made(part)
 
     def close(self) -> None:
         """Make the deferred writes, and close the environment. A second call has no effect.

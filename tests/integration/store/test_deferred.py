@@ -1,6 +1,8 @@
 """Deferred writes: transactions read them at once, and they survive a crash."""
 
 import os
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -8,10 +10,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from imgscore.engine import apply
+from imgscore.errors import StoreError
 from imgscore.reconcile.walk import fingerprint_of
 from imgscore.store import deferred, journal, originals, sightings
 from imgscore.store.schema import DIGEST_SIZE, Sighting
 from imgscore.store.store import Store
+from imgscore.store.transaction import Txn
 from imgscore.workers.messages import PlannedTouch
 
 SECOND = 10**9
@@ -198,3 +202,59 @@ def test_deferrable_table_reads_like_a_table_without_deferred_writes(
                 assert table.getter()(value, b"no") == model.get(value, b"no")
                 first = next((item for item in sorted(model.items()) if item[0] >= value), None)
                 assert table.first_from(value) == first
+
+
+@pytest.mark.usefixtures("full_batches")
+@pytest.mark.parametrize("end", ["close", "crash"])
+def test_apply_plan_more_files_than_are_deferred_writes_parts_beside_the_touches(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    monkeypatch.setattr(deferred, "MAX_FILES", 4)
+    monkeypatch.setattr(deferred, "FLUSH_WRITES", 5)
+    store = Store(tmp_path / "store")
+    paths = seen_files(store, tmp_path / "inbox", 16)
+    order(store, NOW - 50_000)
+    order(store, NOW - 70_000)
+    dates = order(store, NOW - 90_000)
+    with store.read() as txn:
+        on_disk = {key for key, _ in txn.own_table("originals").scan()}
+    assert len(on_disk) == 16 and len(store.deferred) < 16
+    expected = [
+        (path, (NOW - 1000 * number) * SECOND + 7, date)
+        for path, number, date in zip(sorted(paths), sorted_numbers(paths), dates, strict=True)
+    ]
+    assert [row[:3] for row in stored(store)] == expected
+    store.environment.close() if end == "crash" else store.close()
+    with Store(tmp_path / "store") as store:
+        assert [row[:3] for row in stored(store)] == expected
+
+
+def test_apply_batch_whose_flush_fails_raises_and_keeps_the_deferred_writes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(apply, "TOUCH_BATCH", 2)
+    monkeypatch.setattr(deferred, "MAX_FILES", 4)
+    commit = Store.commit
+
+    def fail_in_thread(store: Store, work: Callable[[Txn], object]) -> object:
+        if threading.current_thread() is not threading.main_thread():
+            raise StoreError("the disk is full", "free some disk space")
+        return commit(store, work)
+
+    with Store(tmp_path / "store") as store:
+        paths = seen_files(store, tmp_path / "inbox", 8)
+        with monkeypatch.context() as patch:
+            patch.setattr(Store, "commit", fail_in_thread)
+            with pytest.raises(StoreError, match="full"):
+                order(store, NOW - 50_000)
+        originals_now = {row[0]: row[1] for row in stored(store)}
+        assert len(originals_now) == 6  # the batch beside the failed flush is recorded, too
+        for number, path in enumerate(paths[:6]):
+            assert originals_now[path] == (NOW - 1000 * number) * SECOND + 7
+        order(store, NOW - 90_000)
+        assert len(stored(store)) == 8
+
+
+def sorted_numbers(paths: list[bytes]) -> list[int]:
+    """The numbers of the files, sorted by path."""
+    return sorted(range(len(paths)), key=lambda number: paths[number])
