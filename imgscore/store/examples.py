@@ -25,6 +25,7 @@ from imgscore.heads.library_cache import LibraryCache
 from imgscore.heads.library_nodes import LibraryNodes
 from imgscore.heads.sides import MIN_SIDE, smaller_side, upper_side
 from imgscore.heads.similar import near_duplicates, similar_pairs
+from imgscore.images.traits import Traits
 from imgscore.store import comparisons, file_names, head_inputs, labels, traits, vectors
 from imgscore.store.comparisons import Comparison
 from imgscore.store.schema import Label
@@ -87,14 +88,15 @@ def examples_of(
         background_extras = extras(txn, background_digests, names=spec.measures_names)
     else:
         background, background_extras = matrix[:0], None
-    image_traits = [traits.get(txn, digest) for digest in digests]
+    traits_of = traits.getter(txn)
+    image_traits = list(map(traits_of, digests))
     examples = Examples(
         matrix,
         grades,
         background,
         spec.sections,
         spec.id,
-        extras=extras(txn, digests, names=spec.measures_names),
+        extras=_extras(txn, digests, image_traits, names=spec.measures_names),
         background_extras=background_extras,
         library=library,
         times=np.array([label.time_ns for label in ordered], np.int64),
@@ -107,7 +109,7 @@ def examples_of(
             compared=compared_matrix,
             compared_extras=extras(txn, compared, names=spec.measures_names),
         )
-        image_traits += [traits.get(txn, digest) for digest in compared]
+        image_traits += map(traits_of, compared)
     elif answers:
         answers, rows = _rows_of_answers(answers, digests)
         examples = replace(examples, comparisons=rows)
@@ -178,7 +180,14 @@ def extras(txn: Txn, digests: list[bytes], *, names: bool) -> NDArray[np.float32
 
     `names`: whether the vectors of the file names follow in further columns.
     """
-    numbers = extras_of([traits.get(txn, digest) for digest in digests])
+    return _extras(txn, digests, list(map(traits.getter(txn), digests)), names=names)
+
+
+def _extras(
+    txn: Txn, digests: list[bytes], image_traits: list[Traits | None], *, names: bool
+) -> NDArray[np.float32]:
+    """Return the result of `extras` from the traits of the images."""
+    numbers = extras_of(image_traits)
     return np.hstack([numbers, file_names.vectors_of(txn, digests)]) if names else numbers
 
 
