@@ -65,3 +65,20 @@ def inverse_of_lower(matrix: NDArray[Real]) -> NDArray[Real]:
     inverse[half:, half:] = inverse_of_lower(matrix[half:, half:])
     inverse[half:, :half] = -inverse[half:, half:] @ matrix[half:, :half] @ inverse[:half, :half]
     return inverse
+
+
+def inverse_of_cholesky(matrix: NDArray[Real]) -> NDArray[Real]:
+    """Return the inverse of the lower Cholesky factor of a positive definite matrix [n, n].
+
+    The function splits the matrix into halves, as `inverse_of_lower` does. The factor itself is
+    never in memory, and LAPACK, which needs two more copies, gets only small matrices.
+    """
+    half = len(matrix) // 2
+    if half < INVERTED_DIRECTLY // 2:
+        return inverse_of_lower(np.asarray(np.linalg.cholesky(matrix), matrix.dtype))
+    inverse = np.zeros_like(matrix)
+    inverse[:half, :half] = first = inverse_of_cholesky(matrix[:half, :half])
+    side = matrix[half:, :half] @ first.T
+    inverse[half:, half:] = second = inverse_of_cholesky(matrix[half:, half:] - side @ side.T)
+    inverse[half:, :half] = -(second @ side) @ first
+    return inverse

@@ -67,11 +67,15 @@ class _Links(NamedTuple):
     column: NDArray[np.int64]
     value: Floats
 
-    def dense(self) -> Floats:
-        """Return the matrix 1 - DAMPING · S as float32 [N, N]."""
+    def dense(self, order: Ints | None = None) -> Floats:
+        """Return the matrix 1 - DAMPING · S as float32 [N, N].
+
+        `order`: the nodes, in the sequence of the rows and columns of the result. None: as here.
+        """
         matrix = np.eye(len(self.starts), dtype=np.float32)
         row = np.searchsorted(self.starts, np.arange(len(self.column)), side="right") - 1
-        matrix[row, self.column] -= self.value
+        place = np.arange(len(matrix)) if order is None else np.argsort(order)
+        matrix[place[row], place[self.column]] -= self.value
         return matrix
 
 
@@ -199,7 +203,7 @@ def kernel_columns(
         return _scaled(kernel, variance, columns), _mean(mean, share, variance)
     chosen, place = np.unique(columns, return_inverse=True)
     order = np.concatenate([chosen, np.setdiff1d(np.arange(len(variance)), chosen)])
-    found = eliminate(links.dense()[np.ix_(order, order)], len(chosen))
+    found = eliminate(links.dense(order), len(chosen))
     kernel = _scaled(found.columns, found.diagonal, np.arange(len(chosen)))
     own = np.argsort(order)
     variance = found.diagonal[own]
