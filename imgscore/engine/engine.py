@@ -84,7 +84,7 @@ class Engine:
             self.queries = Queries(self.ctx)
             self.thumbnailer = Thumbnailer(self.ctx)
             self.backup_job = BackupJob(self.ctx)
-            self.trainer = Trainer(self.ctx, txn)
+            self.trainer = Trainer(self.ctx, refusals, txn)
             self.quality_measurer = QualityMeasurer(self.ctx, txn)
             self.group_finder = GroupFinder(self.ctx, txn)
             self.time_restorer = TimeRestorer(self.ctx, refusals, txn)

@@ -7,8 +7,10 @@ from typing import Any
 
 from imgscore import events
 from imgscore.embedders import registry
+from imgscore.engine import order_preparation
 from imgscore.engine.context import EngineContext
 from imgscore.engine.log_text import counted, of_taste
+from imgscore.engine.refusals import Refusals
 from imgscore.engine.stage import Conditions, Effects, Stage
 from imgscore.engine.tastes import WORDS, TasteState, Words, patience, words_of, words_to_use
 from imgscore.errors import ImgscoreError
@@ -18,7 +20,6 @@ from imgscore.paths import head_file
 from imgscore.store import comparisons, counts, heads, labels, scores, vectors
 from imgscore.store.schema import HeadRecord
 from imgscore.store.transaction import Txn
-from imgscore.store.unscored import all_are_scored, unscored
 from imgscore.workers.messages import (
     Answer,
     Crashed,
@@ -29,24 +30,23 @@ from imgscore.workers.messages import (
     Train,
     Trained,
 )
+from imgscore.workers.order_messages import PrepareOrder
 
 logger = logging.getLogger(__name__)
 
 # For each taste, the files of this many newest heads are kept. The command `heads use` can select
 # one of these heads. The quality figures of all heads are kept for ever.
 KEPT_HEADS = 20
-# If the store has more sightings than this number, a worker lists the files without a score. The
-# daemon lists 5,000 files in 15 ms.
-WORKER_LIST_THRESHOLD = 5_000
 
 
-class Trainer(Stage[Train | Rescore]):
+class Trainer(Stage[Train | Rescore | PrepareOrder]):
     """The stage that trains heads and scores files. It contains the state of every taste."""
 
-    handles = (Train, Rescore)
+    handles = (Train, Rescore, PrepareOrder)
 
-    def __init__(self, ctx: EngineContext, txn: Txn) -> None:
+    def __init__(self, ctx: EngineContext, refusals: Refusals, txn: Txn) -> None:
         self.ctx = ctx
+        self._refusals = refusals
         self.tastes = {watch.taste: self._new_state() for watch in ctx.watches.all}
         for taste, state in self.tastes.items():
             self._count(txn, taste)
@@ -118,8 +118,10 @@ class Trainer(Stage[Train | Rescore]):
         for taste in effects.unscored:
             self.rescore(taste)
 
-    def retry(self, task: Train | Rescore) -> None:
+    def retry(self, task: Train | Rescore | PrepareOrder) -> None:
         """Schedule the task again, because the worker's answer could not be stored."""
+        if isinstance(task, PrepareOrder):
+            return
         state = self.tastes[task.taste]
         if isinstance(task, Train):
             self._train_again(task, state)
@@ -188,6 +190,7 @@ class Trainer(Stage[Train | Rescore]):
                     )
                     state.due, state.training = None, conditions.now
                     state.tried_comparisons = state.comparisons
+                    order_preparation.prepare(self.ctx, taste, self._refusals)
             elif conditions.may_train and not conditions.indexing and self._can_use_words(state):
                 self._use_words(taste, state, conditions.now)
             elif state.unscored and state.scoring is None:
@@ -232,29 +235,17 @@ class Trainer(Stage[Train | Rescore]):
         head = self.ctx.head(taste)
         if head is None or self._busy:
             return
-        task = self._rescore_task(taste, head)
+        task = order_preparation.rescore_task(self.ctx, taste, head)
         if task is None or self.ctx.pool.submit(task):
             state.unscored, state.scored = False, 0
             state.scoring = now if task is not None else None
 
-    def _rescore_task(self, taste: str, head: str) -> Rescore | None:
-        """Return the task to score a taste's files without a score; None if there are none.
-
-        In a large library, the worker lists them: the daemon would not answer clients meanwhile.
-        """
-        inboxes = [watch.inbox for watch in self.ctx.watches.all if watch.taste == taste]
-        with self.ctx.store.read() as txn:
-            if all_are_scored(txn, inboxes, taste, head):
-                return None
-            if len(txn.table("sightings")) > WORKER_LIST_THRESHOLD:
-                return Rescore(taste, head, inboxes=inboxes)
-            digests = unscored(txn, self.ctx.embedder.image_embedder, inboxes, taste, head)
-        return Rescore(taste, head, digests) if digests else None
-
     # ---- answers of workers
 
-    def take(self, task: Train | Rescore, answer: Answer) -> Effects | None:
+    def take(self, task: Train | Rescore | PrepareOrder, answer: Answer) -> Effects | None:
         """Store the worker's answer, which is a new head or a part of the scores."""
+        if isinstance(task, PrepareOrder):
+            return None  # After a failure, the plan itself will report the cause.
         if isinstance(answer, Refused):
             reason = f"{task.taste}: {answer.reason}"
             self.ctx.event_log.emit(events.Failed(path=None, reason=reason, remedy=answer.remedy))

@@ -20,7 +20,7 @@ RAW_SUFFIXES = frozenset(
 SIDECAR_SUFFIXES = frozenset(b".aae .cos .dop .json .pp3 .thm .xmp".split())
 JPEG_SUFFIXES = frozenset(b".jpeg .jpg".split())
 JSON = b".json"
-_JOINING = tuple(RAW_SUFFIXES | SIDECAR_SUFFIXES)
+JOINING = tuple(RAW_SUFFIXES | SIDECAR_SUFFIXES)
 
 
 class File(NamedTuple):
@@ -155,7 +155,7 @@ def _families(
     union-find.
     """
     names = [file for names in by_inode.values() for file in names]
-    keys = {basename_key(file.path) for file in names if file.path.lower().endswith(_JOINING)}
+    keys = {basename_key(file.path) for file in names if file.path.lower().endswith(JOINING)}
     by_basename: dict[tuple[bytes, bytes], list[tuple[int, int]]] = {}
     for file in names if keys else ():
         for key in keys_of(file.path):

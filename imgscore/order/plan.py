@@ -58,7 +58,7 @@ def plan_with_timeline(
     """Return the touches of `plan`, and the resulting timeline for `insert_entry`."""
     now = now_ns // NANOSECONDS
     sign = 1.0 if direction == "best-newest" else -1.0
-    items = [_item(entry, now_ns, sign) for entry in entries]
+    items = [order_item(entry, now_ns, sign) for entry in entries]
     for members, score, deviation in blocks:
         for i in members:
             second, keepable, _, _, path = items[i]
@@ -112,7 +112,7 @@ def insert_entry(
     if isnan(entry.score):
         return None
     sign = 1.0 if direction == "best-newest" else -1.0
-    item, now = _item(entry, now_ns, sign), now_ns // NANOSECONDS
+    item, now = order_item(entry, now_ns, sign), now_ns // NANOSECONDS
     if block is None or not block.seconds:
         second = timeline.insert(item, now, removed=removed)
     elif direction == "best-newest":
@@ -127,7 +127,7 @@ def insert_entry(
     return [Touch(member.path, member.mtime_ns, second * NANOSECONDS)]
 
 
-def _item(entry: Entry, now_ns: int, sign: float) -> OrderItem:
+def order_item(entry: Entry, now_ns: int, sign: float) -> OrderItem:
     """Return an entry as an OrderItem.
 
     A plan may leave the date of the entry unchanged if the date is in [1980-01-02, now]. If the

@@ -58,11 +58,11 @@ def space(seconds: Sequence[int | None], now: int) -> list[int]:
         dates[i] = seconds[i]
     crowded = []
     for left, right in zip([-1, *kept], [*kept, len(seconds)], strict=True):
-        if right - left > 1 and not _fill(dates, left, right, now):
+        if right - left > 1 and not fill_gap(dates, left, right, now):
             crowded.append((left, right))
     for left, right in crowded:
-        if dates[left + 1] is None and not _fill(dates, left, right, now):
-            _open(dates, left, right, now)
+        if dates[left + 1] is None and not fill_gap(dates, left, right, now):
+            widen_gap(dates, left, right, now)
     return [date for date in dates if date is not None]
 
 
@@ -109,7 +109,7 @@ def longest_rising(values: Sequence[int | None], rise: int) -> list[int]:
     return indices
 
 
-def _fill(dates: list[int | None], left: int, right: int, now: int) -> bool:
+def fill_gap(dates: list[int | None], left: int, right: int, now: int) -> bool:
     """Assign dates to the entries in a gap, between the indices `left` and `right`.
 
     The entries at `left` and `right` have dates. `left` is -1 if the gap has no older entry.
@@ -140,7 +140,7 @@ def _fill(dates: list[int | None], left: int, right: int, now: int) -> bool:
     return True
 
 
-def _open(dates: list[int | None], left: int, right: int, now: int) -> None:
+def widen_gap(dates: list[int | None], left: int, right: int, now: int) -> None:
     """Assign dates to the entries in a gap that has too little room.
 
     The function searches for a time span around the gap that has enough free slots. It begins with

@@ -8,7 +8,7 @@ number of entries keep their dates.
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import accumulate
 from typing import Literal, NamedTuple
 
@@ -74,14 +74,15 @@ def wanted_order(
             done = upto
         order.append(i)
     order += kept[done:]
-    return _with_blocks(order, block_of) if blocks else order
+    return with_blocks(order, block_of) if blocks else order
 
 
 def _stable(
     items: Sequence[OrderItem], blocks: Sequence[Sequence[int]], best: Literal[0, -1]
 ) -> list[OrderItem]:
     """Return `items`, but a member of a block is not keepable if its block must come to it."""
-    stable, result = stable_members(items, blocks, best), list(items)
+    slots = [item.second // STEP if item.keepable else None for item in items]
+    stable, result = stable_members(slots, blocks, best), list(items)
     for block in blocks:
         for i in block:
             if i not in stable:
@@ -90,7 +91,7 @@ def _stable(
     return result
 
 
-def _with_blocks(order: Sequence[int], block_of: dict[int, Sequence[int]]) -> list[int]:
+def with_blocks(order: Sequence[int], block_of: dict[int, Sequence[int]]) -> list[int]:
     """Return an order in which each whole block stands at the first of its members in `order`."""
     result: list[int] = []
     placed: set[int] = set()
@@ -123,6 +124,14 @@ def longest_stable(items: Sequence[OrderItem]) -> list[int]:
         for i, (second, keepable, score, deviation, _) in enumerate(items)
         if keepable
     )
+    return longest_run(in_time)
+
+
+def longest_run(in_time: Iterable[tuple[int, float, float, int]]) -> list[int]:
+    """Return the indices that `longest_stable` returns.
+
+    `in_time`: a row (slot, -high, low, index) for each keepable entry, sorted.
+    """
     tails: list[float] = []
     # Each item of `steps` is (slot, first changed tail, last changed tail, index of the entry).
     steps: list[tuple[int, int, int, int]] = []
@@ -157,29 +166,30 @@ def longest_stable(items: Sequence[OrderItem]) -> list[int]:
 
 
 def stable_members(
-    items: Sequence[OrderItem], blocks: Sequence[Sequence[int]], best: Literal[0, -1]
+    slots: Sequence[int | None], blocks: Sequence[Sequence[int]], best: Literal[0, -1]
 ) -> set[int]:
     """Return the members of blocks that may keep their dates, so that each block stays together.
 
-    `blocks`: indices of `items`, in the wanted order of the dates, oldest first. All items of a
-    block have equal scores and deviations. `best`: the index of the best member in each block.
+    `slots`: the slot of each entry's date; None if the date cannot stay. `blocks`: indices of
+    `slots`, in the wanted order of the dates, oldest first. All entries of a block have equal
+    scores and deviations. `best`: the index of the best member in each block.
 
     For each block, the function chooses a largest set of members that already stand together in the
     wanted order. If several sets are equally large, it prefers the set that contains the best
     member, because the score of this member decides the position of the block.
     """
-    slots = sorted(item.second // STEP for item in items if item.keepable)
+    in_order = sorted(slot for slot in slots if slot is not None)
     stable: set[int] = set()
     for block in blocks:
         in_time = sorted(
-            (bisect_left(slots, items[i].second // STEP), place)
+            (bisect_left(in_order, slot), place)
             for place, i in enumerate(block)
-            if items[i].keepable
+            if (slot := slots[i]) is not None
         )
         runs: list[list[int]] = []
         end = -1  # the rank of the only date that continues the last run; -1: none does
         for rank, place in in_time:
-            is_alone = rank + 1 == len(slots) or slots[rank + 1] != slots[rank]
+            is_alone = rank + 1 == len(in_order) or in_order[rank + 1] != in_order[rank]
             if rank == end and is_alone:
                 runs[-1].append(place)
             else:

@@ -80,6 +80,13 @@ def packed_pairs(txn: Txn, taste: str, head: str, digests: Iterable[bytes]) -> b
     return b"".join(map(get_value, keys, repeat(_score.pack(nan, nan))))
 
 
+def packed(txn: Txn, taste: str, head: str) -> Iterator[bytes]:
+    """Yield all scores of a head in the format of `pack`, sorted by digest."""
+    prefix = score_prefix(taste, head)
+    for key, value in txn.table("scores").scan(prefix):
+        yield key[len(prefix) :] + value
+
+
 def unusable(txn: Txn, taste: str, head: str, digests: Iterable[bytes]) -> int:
     """Return how many of these digests have a score that is not a number."""
     is_stored, get_score = is_scored(txn, taste, head), getter(txn, taste, head)

@@ -174,8 +174,13 @@ def digests(
 
 def in_place(txn: Txn, inbox: bytes, role: Role) -> Iterator[Sighting]:
     """Yield the present sightings with this inbox and role. Other sightings are not decoded."""
+    return map(decode, values_in_place(txn, inbox, role))
+
+
+def values_in_place(txn: Txn, inbox: bytes, role: Role) -> Iterator[bytes]:
+    """Yield the stored values of the sightings that `in_place` yields."""
     end = ending(inbox, role)
-    return (decode(value) for _, value in txn.table("sightings").scan() if value.endswith(end))
+    return (value for _, value in txn.table("sightings").scan() if value.endswith(end))
 
 
 def present_files(txn: Txn, inboxes: Collection[bytes]) -> Iterator[tuple[bytes, bytes, Role, int]]:

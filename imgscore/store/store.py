@@ -23,6 +23,7 @@ from imgscore.failpoints import step
 from imgscore.store import backup_folders, checksums, migrations, replay
 from imgscore.store.checksums import Seal
 from imgscore.store.deferred import Deferred
+from imgscore.store.snapshot import Snapshot
 from imgscore.store.transaction import Txn
 from imgscore.system import mounts
 
@@ -67,6 +68,7 @@ class Store:
         self._environment: lmdb.Environment | None = None
         self._parked: tuple[int, int] | None = None
         """the device and the inode of the file that `park` has closed"""
+        self._snapshots: list[Snapshot] = []
         try:
             with _translated():
                 self.environment.reader_check()
@@ -132,6 +134,7 @@ class Store:
         this process. Deferred writes stay in memory; if the process is killed, the journal repeats
         them.
         """
+        self._close_snapshots()
         if self._environment is not None:
             self._map_size = max(self._map_size, int(self._environment.info()["map_size"]))
             self._environment.close()
@@ -188,7 +191,8 @@ class Store:
                 raw = self.environment.begin(write=write)
             except lmdb.MapResizedError:
                 # Another process has increased the size of the map. set_mapsize(0) makes this
-                # process use the new size.
+                # process use the new size. No transaction may be open.
+                self._close_snapshots()
                 self.environment.set_mapsize(0)
                 raw = self.environment.begin(write=write)
             txn = Txn(self.handles, raw, self._seals, self.deferred)
@@ -196,6 +200,18 @@ class Store:
                 yield txn
             if txn.has_flushed:
                 self.deferred.clear()
+
+    def snapshot(self) -> Snapshot:
+        """Begin a snapshot. The caller must close it."""
+        snapshot = Snapshot(self.read())
+        self._snapshots = [one for one in self._snapshots if one.txn is not None]
+        self._snapshots.append(snapshot)
+        return snapshot
+
+    def _close_snapshots(self) -> None:
+        for snapshot in self._snapshots:
+            snapshot.close()
+        self._snapshots.clear()
 
     def grow(self) -> None:
         """Double the size of the memory map.

@@ -150,6 +150,13 @@ class Txn:
         """The number of the commit whose data a read transaction reads."""
         return self._txn.id()
 
+    def root(self, name: str) -> bytes:
+        """Return LMDB's record of a table, with the number of its root page; see snapshot.py.
+
+        Deferred writes are not in it.
+        """
+        return self._txn.get(name.encode()) or b""
+
     def raw_table(self, name: str) -> Table:
         """Return the table `name` with its stored values.
 

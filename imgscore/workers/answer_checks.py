@@ -47,6 +47,7 @@ from imgscore.workers.messages import (
     Unstable,
     WrongAnswerError,
 )
+from imgscore.workers.order_messages import OrderPrepared, PrepareOrder
 from imgscore.workers.prune_messages import Prune, Pruned
 from imgscore.workers.quality_messages import MeasureQuality, QualityMeasured
 from imgscore.workers.queries import Query, QueryRows
@@ -70,6 +71,7 @@ _FITTING: dict[type, tuple[type, ...]] = {
     Rescore: (Scored, *_ANY_TASK),
     Train: (Trained, *_ANY_TASK),
     PrepareLibrary: (LibraryPrepared, *_ANY_TASK),
+    PrepareOrder: (OrderPrepared, *_ANY_TASK),
     Plan: (Planned, *_ANY_TASK),
     BackUp: (BackedUp, *_ANY_TASK),
     Prune: (Pruned, *_ANY_TASK),

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from imgscore.embedders.text_encoder import TextEncoder
     from imgscore.heads.base import Head
     from imgscore.heads.library_cache import LibraryCache
+    from imgscore.workers.order_planner import OrderPlanner
 
 
 class Context:
@@ -61,6 +62,7 @@ class Context:
         self.on_progress: OnProgress = no_progress
         """the function that sends the progress of the current task to the parent process"""
         self._store: Store | None = None
+        self._planner: OrderPlanner | None = None
         self._preprocessor: Preprocessor | None = None
         self._embedder: StagedEmbedder | None = None
         self._name_encoder: NameEncoder | None = None
@@ -75,6 +77,15 @@ class Context:
         if self._store is None:
             self._store = Store(self.store_folder, readonly=True)
         return self._store
+
+    @property
+    def planner(self) -> OrderPlanner:
+        """Return the planner of large inboxes, with what it has loaded for earlier tasks."""
+        if self._planner is None:
+            from imgscore.workers.order_planner import OrderPlanner
+
+            self._planner = OrderPlanner(self.store, self.spec)
+        return self._planner
 
     @property
     def library_cache(self) -> LibraryCache:

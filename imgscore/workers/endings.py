@@ -87,6 +87,15 @@ def end_of(status: int, seconds: int) -> Crashed | Interrupted:
     return Crashed(f"ends the worker (exit status {status}; the log says more)")
 
 
+def interrupted(tasks: deque[Task], error: NoWorkerError) -> list[tuple[Task, Answer]]:
+    """Remove all tasks from `tasks`, and return them with the answer Interrupted."""
+    left: list[tuple[Task, Answer]] = [
+        (task, Interrupted(error.message, error.remedy)) for task in tasks
+    ]
+    tasks.clear()
+    return left
+
+
 def is_last(answer: Answer) -> bool:
     """Return whether no other message follows `answer` for the same task."""
     match answer:
@@ -96,12 +105,3 @@ def is_last(answer: Answer) -> bool:
             return last
         case _:
             return True
-
-
-def interrupted(tasks: deque[Task], error: NoWorkerError) -> list[tuple[Task, Answer]]:
-    """Remove all tasks from `tasks`, and return them with the answer Interrupted."""
-    left: list[tuple[Task, Answer]] = [
-        (task, Interrupted(error.message, error.remedy)) for task in tasks
-    ]
-    tasks.clear()
-    return left

@@ -36,7 +36,7 @@ def blocks_of_inbox(
     if watch.groups == "off":
         return []
     stored = groups.members_of_all(txn)
-    copies = _copied(files)
+    copies = copied([file.digest for file in files if file.digest])
     wanted = set(chain.from_iterable(members for members, _ in stored)).union(copies)
     digest_of = {file.path: file.digest for file in files if file.digest in wanted}
     grouped = [
@@ -106,9 +106,8 @@ def best_first(txn: Txn, taste: str, paths: Iterable[bytes]) -> list[bytes]:
     )
 
 
-def _copied(files: Collection[Sighting]) -> list[bytes]:
-    """Return the digests that several files have, sorted."""
-    digests = [file.digest for file in files if file.digest]
+def copied(digests: Sequence[bytes]) -> list[bytes]:
+    """Return the digests that occur several times, sorted."""
     if len(set(digests)) == len(digests):
         return []
     return sorted(digest for digest, count in Counter(digests).items() if count > 1)

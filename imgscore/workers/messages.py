@@ -20,6 +20,7 @@ from imgscore.watches import Watch
 from imgscore.workers.group_messages import CompareNew, FindGroups, GroupsFound
 from imgscore.workers.library_messages import LibraryPrepared, PrepareLibrary
 from imgscore.workers.link_messages import LinksRefreshed, RefreshLinks
+from imgscore.workers.order_messages import OrderPrepared, PrepareOrder
 from imgscore.workers.prune_messages import Prune, Pruned
 from imgscore.workers.quality_messages import MeasureQuality, QualityMeasured
 from imgscore.workers.queries import Query, QueryRows
@@ -81,7 +82,7 @@ class Plan(msgspec.Struct, tag=True, frozen=True):
     The files in `exclude` keep their dates.
     """
 
-    handler: ClassVar[str] = "plan_inbox:answer_plan"
+    handler: ClassVar[str] = "order_tasks:answer_plan"
     seconds: ClassVar[int] = 3600
     watch: Watch
     head: str
@@ -127,6 +128,7 @@ OwnTask = (
     | Rescore
     | Train
     | PrepareLibrary
+    | PrepareOrder
     | Plan
     | BackUp
     | Prune
@@ -143,6 +145,10 @@ Task = OwnTask | Query[Any]
 FileTask = IndexFile | MakeThumbnail | MeasureQuality | CompareNew | ReadRatings | TryDevice
 """The tasks that read one file, compare new images, or try the device. Only file workers do these
 tasks. A file worker has limits of time and memory."""
+
+OrderTask = PrepareOrder | Rescore | Plan
+"""The tasks of the order worker, which scores images and plans large inboxes. The trainer does all
+other tasks that are no FileTask."""
 
 
 class Ready(msgspec.Struct, tag=True, frozen=True):
@@ -373,6 +379,7 @@ Answer = (
     | Trained
     | LibraryPrepared
     | QueryRows
+    | OrderPrepared
     | Planned
     | BackedUp
     | Pruned

@@ -2,9 +2,9 @@
 
 This module reads the store and the disk, but does not write to them.
 
-The engine itself plans small libraries. A worker plans large libraries, because the plan of a large
-library takes seconds and much memory. If an inbox is already in order, a few new files need no new
-plan: `insert_files` gives each new file its place.
+The engine itself plans small libraries. A worker plans large libraries (order_planner.py), because
+the plan of a large library takes much time and memory. If an inbox is already in order, a few new
+files need no new plan: `insert_files` gives each new file its place.
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ import os
 import time
 from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import pairwise
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from imgscore.order.entries import NANOSECONDS, Entry, File, Member, group
 from imgscore.order.plan import insert_entry, plan_with_timeline
@@ -35,15 +34,8 @@ from imgscore.workers.inbox_groups import (
     blocks_of_inbox,
     members_of,
 )
-from imgscore.workers.messages import Plan, Planned, PlannedTouch
-
-if TYPE_CHECKING:
-    from imgscore.workers.context import Context
-
-FIRST_BATCH, MESSAGE_BATCH = 256, 512
-"""The largest number of touches in the first message, and in each other message. One commit writes
-the journal of one message. The first message is small, so that the top of the folder is in order
-soon."""
+from imgscore.workers.inode_names import shared_inodes
+from imgscore.workers.messages import PlannedTouch
 
 
 class InboxPlan(NamedTuple):
@@ -62,69 +54,37 @@ class InboxPlan(NamedTuple):
     """the number of files whose score is not a number"""
 
 
-def answer_plan(context: Context, task: Plan) -> Iterator[Planned]:
-    """Return the answer to a Plan task, in parts of at most MESSAGE_BATCH touches."""
-    return plan_messages(context.store, task)
-
-
-def plan_messages(store: Store, task: Plan) -> Iterator[Planned]:
-    """Plan an inbox, and yield the plan in parts of at most MESSAGE_BATCH touches."""
-    planned = plan_inbox(store, task.watch, task.head, frozenset(task.exclude))
-    touches, ties = planned.touches, planned.ties if planned.store_ties else None
-    stops = [*range(FIRST_BATCH, len(touches), MESSAGE_BATCH), len(touches)] if touches else []
-    for start, stop in pairwise([0, *stops]):
-        yield Planned(touches[start:stop], ties, last=False)
-        ties = None
-    packed = planned.timeline.packed()
-    yield Planned([], ties, last=True, timeline=packed, unusable=planned.unusable)
-
-
 def load_files(txn: Txn, watch: Watch, head: str) -> tuple[list[File], dict[bytes, Sighting]]:
     """Return the files of an inbox with their scores, and a dict of their sightings.
 
     The key of a sighting is the path of its file.
 
-    Hard links are several names of one inode, and they share one date. If an inode also has a name
-    in a keep or trash folder, its names in the inbox are not loaded. If an inode has names in
-    several inboxes, they are loaded only for the inbox whose path sorts first. If an inode has a
-    name outside of all watched folders, none of its names are loaded.
+    Files that share their date with other places are not loaded; see `shared_inodes`.
     """
     in_inbox = {s.path: s for s in sightings.in_place(txn, watch.inbox, "inbox")}
     names: dict[Inode, list[bytes]] = {}
     for sighting in in_inbox.values():
         names.setdefault((sighting.seen.dev, sighting.seen.ino), []).append(sighting.path)
-    elsewhere: dict[Inode, bytes] = {}
-    for other in sightings.of_inodes(txn, names, exclude=(watch.inbox, "inbox")):
-        inode = other.seen.dev, other.seen.ino
-        names[inode].append(other.path)
-        if other.role != "inbox" or other.inbox < watch.inbox:
-            elsewhere[inode] = other.path
-    outside = hard_links.linked_outside(names)
+    others = sightings.of_inodes(txn, names, exclude=(watch.inbox, "inbox"))
+    left_out = shared_inodes(watch, names, others)
     score_of = scores.getter(txn, watch.taste, head)
     files: list[File] = []
     for path, sighting in in_inbox.items():
         seen = sighting.seen
-        inode = seen.dev, seen.ino
-        first = elsewhere.get(inode)
-        if inode not in outside and (first is None or not _is_inode(first, *inode)):
+        if (seen.dev, seen.ino) not in left_out:
             score, deviation = score_of(sighting.digest) or (None, 0.0)
             files.append(File(path, seen.mtime_ns, seen.dev, seen.ino, score, deviation))
     return files, in_inbox
 
 
-def _is_inode(path: bytes, device: int, inode: int) -> bool:
-    fingerprint = fingerprint_of(path)
-    return fingerprint is not None and (fingerprint.dev, fingerprint.ino) == (device, inode)
-
-
 def plan_inbox(store: Store, watch: Watch, head: str, exclude: Container[bytes] = ()) -> InboxPlan:
     """Plan the touches that bring an inbox into order. The files in `exclude` keep their dates."""
-    with _without_gc():
+    with without_gc():
         return _plan_inbox(store, watch, head, exclude)
 
 
 @contextmanager
-def _without_gc() -> Iterator[None]:
+def without_gc() -> Iterator[None]:
     """Disable Python's cyclic garbage collector during a plan.
 
     The collector took 25 % of the time of a plan. A plan creates only objects without cycles, so

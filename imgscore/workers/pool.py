@@ -29,10 +29,11 @@ from imgscore.workers.messages import (
     Interrupted,
     NeedsMemory,
     Notice,
-    Plan,
+    OrderTask,
     Ready,
     Refused,
     Task,
+    Train,
     WrongAnswerError,
 )
 from imgscore.workers.process import NoWorkerError, Worker, WorkerSettings
@@ -44,9 +45,10 @@ answers in these bytes before the pool reads more."""
 
 
 class Pool:
-    """A group of worker processes: at most `size` workers for files, and one trainer.
+    """A group of worker processes: at most `size` workers for files, a trainer, an order worker.
 
-    The trainer is the worker for all other tasks. Use the pool as a context manager.
+    The order worker does the tasks OrderTask, and the trainer all others that read no file. Use the
+    pool as a context manager.
     """
 
     def __init__(self, settings: WorkerSettings, size: int, idle_seconds: float) -> None:
@@ -83,7 +85,7 @@ class Pool:
 
     @property
     def trainer_busy(self) -> bool:
-        """Return whether the trainer has a task."""
+        """Return whether the trainer or the order worker has a task."""
         return any(worker.for_training and worker.tasks for worker in self._workers.values())
 
     def pids(self) -> list[int]:
@@ -129,14 +131,12 @@ class Pool:
 
         Return False if no worker can accept the task at present.
         """
-        if isinstance(task, Plan):
-            self._end_idle_trainer()
-        for_training = not isinstance(task, FileTask)
+        for_training, orders = not isinstance(task, FileTask), isinstance(task, OrderTask)
         if not for_training and self._has_suspect():
             return False
         count, chosen = 0, None
         for worker in self._workers.values():
-            if worker.for_training == for_training:
+            if (worker.for_training, worker.orders) == (for_training, orders):
                 count += 1
                 fewer = chosen is None or len(worker.tasks) < len(chosen.tasks)
                 if fewer and worker.is_free(task):
@@ -145,21 +145,11 @@ class Pool:
         if self.device is not None and not for_training:
             self.device.count(busy=not has_idle and count >= size)
         if not has_idle and count < size:
-            chosen = self._start(for_training)
+            chosen = self._start(for_training, orders=orders)
         if chosen is None:
             return False
         chosen.send(task)
         return True
-
-    def _end_idle_trainer(self) -> None:
-        """End the trainer if it is idle. A new trainer process then makes the next plan.
-
-        A trainer does not release the memory of its earlier tasks. If one process had the memory
-        of earlier tasks and of the plan, it would need too much.
-        """
-        for worker in list(self._workers.values()):
-            if worker.for_training and worker.ready and not worker.tasks:
-                self._end(worker)
 
     def warm_up(self) -> None:
         """Start a file worker if there is none.
@@ -176,7 +166,7 @@ class Pool:
         for starts in self._starts.values():
             starts.retry()
 
-    def _start(self, for_training: bool) -> Worker:
+    def _start(self, for_training: bool, *, orders: bool = False) -> Worker:
         self._starts[for_training].check(time.monotonic())
         low_memory = not for_training and any(not w.low_memory for w in self._file_workers())
         connection = None
@@ -188,6 +178,7 @@ class Pool:
             self.settings,
             for_training=for_training,
             low_memory=low_memory,
+            orders=orders,
             connection=connection,
         )
         self._workers[worker.process.pid] = worker
@@ -311,6 +302,10 @@ class Pool:
             return [(worker.tasks[0], answer)]
         worker.alone = False
         done = worker.take_first()
+        if isinstance(done, Train):
+            # The order worker gets its next task now, if the new head is used.
+            for other in filter(lambda other: other.orders, self._workers.values()):
+                other.idle_since = time.monotonic()
         if isinstance(answer, NeedsMemory):
             self._needs_memory.append(done)
             return []
@@ -361,14 +356,18 @@ class Pool:
     def reap_idle(self, now: float) -> float | None:
         """End the workers that have been idle for longer than `idle_seconds`.
 
-        The trainer is ended as soon as it is idle, because it uses much memory. Returns the time at
-        which the pool must end the next idle worker. Returns None if no idle worker is left.
+        The trainer is ended as soon as it is idle, because it uses much memory. The order worker
+        waits for the end of a training, and for the plan that follows the scores. Returns the time
+        at which the pool must end the next idle worker. Returns None if no idle worker is left.
         """
         ends: list[float] = []
+        tasks = (task for worker in self._workers.values() for task in worker.tasks)
+        is_training = any(isinstance(task, Train) for task in tasks)
         for worker in list(self._workers.values()):
-            if worker.tasks or not worker.ready:
+            if worker.tasks or not worker.ready or (worker.orders and is_training):
                 continue
-            end = worker.idle_since + (0 if worker.for_training else self._idle_seconds)
+            idle_seconds = worker.idle_seconds if worker.for_training else self._idle_seconds
+            end = worker.idle_since + idle_seconds
             if end <= now:
                 self._end(worker)
             else:

@@ -15,7 +15,12 @@ from imgscore.config import UseFilename
 from imgscore.errors import ImgscoreError
 from imgscore.workers.device_connection import Connection
 from imgscore.workers.frames import frame
-from imgscore.workers.messages import FileTask, Task
+from imgscore.workers.messages import (
+    FileTask,
+    Rescore,
+    Task,
+)
+from imgscore.workers.order_messages import PrepareOrder
 
 TRAINER: tuple[str, ...] = ("-P", "-m", "imgscore.workers.worker")
 FILE_WORKER = TRAINER
@@ -34,6 +39,9 @@ PACE_SHARE = 0.1
 LINKED_DEPTH = 34
 """The number of file tasks of a worker if the device process computes the images: one for each slot
 of the worker (`ring.SLOTS`), one that it decodes, and one that waits in its stdin."""
+ORDER_SECONDS = 10.0
+"""The number of seconds for which the order worker waits for its next task, after it has loaded the
+files of the inboxes or scored the images. The next task comes within milliseconds, if it comes."""
 FILES_WORTH_STARTING = 256
 """The number of files in a row that must keep all file workers busy before the device process is
 started, if the workers can compute the model themselves. On a GPU, the start takes several seconds
@@ -93,6 +101,8 @@ class Worker:
     process: "subprocess.Popen[bytes]"
     for_training: bool
     low_memory: bool
+    orders: bool = False
+    """whether the worker does only the tasks OrderTask"""
     ready: bool = False
     alone: bool = False
     """whether the worker does a task again during which another worker has crashed"""
@@ -106,6 +116,8 @@ class Worker:
     """the number of tasks that have an answer"""
     pace: float = 1.0
     """the mean of the last seconds that the worker has needed for one task"""
+    idle_seconds: float = 0.0
+    """the number of seconds after which the trainer or the order worker is ended if it is idle"""
     idle_since: float = 0.0
     """the time at which the worker became ready or sent its last answer, in seconds of the
     monotonic clock"""
@@ -156,7 +168,9 @@ class Worker:
     def take_first(self) -> Task:
         """Remove the oldest task, which has its answer now, and return it."""
         self.answered += 1
-        return self.tasks.popleft()
+        done = self.tasks.popleft()
+        self.idle_seconds = ORDER_SECONDS if isinstance(done, PrepareOrder | Rescore) else 0.0
+        return done
 
     def measure_pace(self, count: int, now: float) -> None:
         """Measure the pace after `count` answers arrived at `now`, in monotonic seconds."""
@@ -200,12 +214,14 @@ def start(
     *,
     for_training: bool,
     low_memory: bool,
+    orders: bool = False,
     connection: Connection | None = None,
 ) -> Worker:
     """Start a worker. Raises NoWorkerError if that fails.
 
-    `for_training`: whether the worker is the trainer. `low_memory`: whether the worker has the
-    limit LOW_MEMORY_BYTES for each image. `connection`: the connection to the device process.
+    `for_training`: whether the worker is the trainer or the order worker. `low_memory`: whether the
+    worker has the limit LOW_MEMORY_BYTES for each image. `orders`: whether it is the order worker.
+    `connection`: the connection to the device process.
     """
     # Allow OpenBLAS only one thread. Idle threads of OpenBLAS use CPU time. On a busy CPU, a
     # training with more threads took 20 times as long.
@@ -250,4 +266,4 @@ def start(
             connection.close_descriptors()
     assert process.stdout is not None
     os.set_blocking(process.stdout.fileno(), False)
-    return Worker(process, for_training, low_memory, connection=connection)
+    return Worker(process, for_training, low_memory, orders, connection=connection)

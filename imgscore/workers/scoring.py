@@ -8,6 +8,7 @@ of the table (6.6 GB were written for 100,000 scores, instead of 0.2 GB).
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -19,11 +20,12 @@ from imgscore.heads import files
 from imgscore.heads.arrays import Floats, Half
 from imgscore.heads.checks import checked
 from imgscore.paths import head_file
-from imgscore.store import head_inputs, vectors
+from imgscore.store import head_inputs, scores, vectors
 from imgscore.store.examples import extras
 from imgscore.store.schema import DIGEST_SIZE
 from imgscore.store.unscored import unscored
 from imgscore.workers.cpus import cpus, in_threads
+from imgscore.workers.large_plan import SCORE
 from imgscore.workers.messages import Rescore, Scored
 
 if TYPE_CHECKING:
@@ -32,9 +34,6 @@ if TYPE_CHECKING:
     from imgscore.store.transaction import Txn
     from imgscore.workers.context import Context
 
-ROW = np.dtype([("digest", f"S{DIGEST_SIZE}"), ("score", "<f4"), ("deviation", "<f4")])
-"""One score in the format of `store.scores.pack`. All digests have the same length, so numpy sorts
-them as LMDB does."""
 SCORE_BATCH = 2048
 """The number of vectors that one thread scores at a time. A vector uses 5 kB, so 2048 vectors use
 10 MB, and as much again while they are collected."""
@@ -58,21 +57,34 @@ def rescore(context: Context, task: Rescore) -> Iterator[Scored]:
             f"head {task.head} was trained on {head.embedder}, not on {context.spec.id}",
             "train a new head: imgscore train",
         )
-    for rows in _sorted_scores(context, task, head):
-        for start in range(0, len(rows), MESSAGE_SCORES):
-            yield Scored(rows[start : start + MESSAGE_SCORES].tobytes(), last=False)
-    yield Scored(b"", last=True)
+    # The daemon stores the scores while a thread plans the inboxes by them.
+    with ThreadPoolExecutor(1) as executor:
+        for rows, is_all in _sorted_scores(context, task, head):
+            if is_all:
+                executor.submit(context.planner.plan_ahead, task.taste, task.head, rows)
+            for start in range(0, len(rows), MESSAGE_SCORES):
+                yield Scored(rows[start : start + MESSAGE_SCORES].tobytes(), last=False)
+        yield Scored(b"", last=True)
 
 
-def _sorted_scores(context: Context, task: Rescore, head: Head) -> Iterator[NDArray[Any]]:
-    """Yield the scores as arrays of ROW, each sorted by digest."""
+def _sorted_scores(
+    context: Context, task: Rescore, head: Head
+) -> Iterator[tuple[NDArray[Any], bool]]:
+    """Yield the scores as arrays of SCORE, each sorted by digest.
+
+    With each array, the function yields whether it contains the scores of all files of the inboxes.
+    """
     spec = context.spec
     collected: list[NDArray[Any]] = []
     count = 0
     with context.store.read() as txn:
-        wanted = task.digests
+        wanted, is_all = task.digests, False
         if task.inboxes and not wanted:
-            wanted = unscored(txn, spec.image_embedder, task.inboxes, task.taste, task.head)
+            is_all = not any(scores.packed(txn, task.taste, task.head))
+            prepared = context.planner.digests(task.inboxes) if is_all else None
+            wanted = prepared or unscored(
+                txn, spec.image_embedder, task.inboxes, task.taste, task.head
+            )
             if not wanted:
                 return
 
@@ -84,7 +96,7 @@ def _sorted_scores(context: Context, task: Rescore, head: Head) -> Iterator[NDAr
         def score(part: tuple[list[bytes], Half, Floats]) -> NDArray[Any]:
             digests, matrix, numbers = part
             head_scores = checked(head.score(matrix, numbers), task.head)
-            rows = np.empty(len(digests), ROW)
+            rows = np.empty(len(digests), SCORE)
             rows["digest"] = np.frombuffer(b"".join(digests), rows["digest"].dtype)
             rows["score"], rows["deviation"] = head_scores.score, head_scores.deviation
             return rows
@@ -93,10 +105,10 @@ def _sorted_scores(context: Context, task: Rescore, head: Head) -> Iterator[NDAr
             collected.append(rows)
             count += len(rows)
             if count >= SORTED_SCORES:
-                yield _sorted(collected)
-                collected, count = [], 0
+                yield _sorted(collected), False
+                collected, count, is_all = [], 0, False
     if collected:
-        yield _sorted(collected)
+        yield _sorted(collected), is_all
 
 
 def _sorted(parts: list[NDArray[Any]]) -> NDArray[Any]:

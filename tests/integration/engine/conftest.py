@@ -41,7 +41,7 @@ from imgscore.workers.messages import (
     Task,
     Unstable,
 )
-from imgscore.workers.plan_inbox import plan_messages
+from imgscore.workers.order_tasks import plan_messages
 from imgscore.workers.read_ratings import read_ratings
 
 DAY = 86_400 * 10**9

@@ -11,7 +11,7 @@ from imgscore.engine.engine import Engine
 from imgscore.errors import ImgscoreError, StoreError
 from imgscore.store import journal, settings
 from imgscore.verbs.status import status
-from imgscore.workers import frames, plan_inbox
+from imgscore.workers import frames, order_tasks
 from imgscore.workers.messages import Crashed, Plan
 from tests.integration.engine.conftest import World, ask, until, use_head
 
@@ -25,8 +25,8 @@ def many(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Non
         order_scheduler, "WORKER_PLAN_THRESHOLD", 0 if request.param == "by a worker" else 1000
     )
     monkeypatch.setattr(apply, "TOUCH_BATCH", 1)
-    monkeypatch.setattr(plan_inbox, "FIRST_BATCH", 1)
-    monkeypatch.setattr(plan_inbox, "MESSAGE_BATCH", 1)
+    monkeypatch.setattr(order_tasks, "FIRST_BATCH", 1)
+    monkeypatch.setattr(order_tasks, "MESSAGE_BATCH", 1)
 
 
 @pytest.fixture
@@ -160,6 +160,6 @@ def test_plan_messages_survive_encoding(world: World, engine: Engine) -> None:
     use_head(engine, "2")
     task = Plan(engine.ctx.watches.all[0], "2", [b"\xff"])
     assert frames.read_task(io.BytesIO(frames.frame(task))) == task
-    answers = list(plan_inbox.plan_messages(engine.ctx.store, task))
+    answers = list(order_tasks.plan_messages(engine.ctx.store, task))
     encoded = bytearray(b"".join(map(frames.frame, answers)))
     assert frames.take_answers(encoded) == answers and not encoded

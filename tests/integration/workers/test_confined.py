@@ -28,7 +28,7 @@ from imgscore.store.store import Store
 from imgscore.store.transaction import Txn
 from imgscore.system.landlock import kernel_support
 from imgscore.watches import Watch
-from imgscore.workers import messages, prune_messages, queries
+from imgscore.workers import messages, order_messages, prune_messages, queries
 from imgscore.workers.context import Context
 from imgscore.workers.find_groups import find_groups
 from imgscore.workers.messages import Answer, FileIndexed, Task
@@ -207,6 +207,7 @@ TASKS: dict[type[Any], Callable[[Files], Task]] = {
     messages.Train: lambda files: messages.Train(TASTE),
     messages.PrepareLibrary: lambda _: messages.PrepareLibrary(),
     messages.Rescore: lambda files: messages.Rescore(TASTE, "1"),
+    order_messages.PrepareOrder: lambda files: order_messages.PrepareOrder([files.watch], []),
     messages.Plan: lambda files: messages.Plan(files.watch, "1", []),
     messages.BackUp: lambda files: messages.BackUp(os.fsencode(paths.backups_folder() / "now")),
     prune_messages.Prune: lambda files: prune_messages.Prune(

@@ -32,6 +32,7 @@ from imgscore.workers.messages import (
     Unreadable,
     Unstable,
 )
+from imgscore.workers.order_messages import OrderPrepared, PrepareOrder
 from imgscore.workers.pool import NoWorkerError, Pool, WorkerSettings
 from tests.conftest import draw
 from tests.support.pools import real_pool
@@ -308,7 +309,39 @@ def test_pool_plan_gets_a_worker_that_has_not_trained(pool: Pool) -> None:
         while not answers:
             answers += pool.answers(60.0)
         assert answers[0][0] == task
-    assert isinstance(answers[0][1], Planned) and pool.alive == 1
+        pool.reap_idle(time.monotonic())
+    assert isinstance(answers[0][1], Planned) and pool.alive == 0
+
+
+def test_pool_order_worker_waits_for_the_training_and_for_its_plan(pool: Pool) -> None:
+    watch = Watch(b"/inbox", (), (), "default", "best-newest")
+    assert pool.submit(Train("default")) and pool.submit(PrepareOrder([watch], []))
+    assert pool.alive == 2 and pool.trainer_busy
+    orders = pool.pids()[1]
+    kinds: set[type] = set()
+    while len(kinds) < 2:
+        kinds |= {type(answer) for _, answer in pool.answers(60.0)}
+        pool.reap_idle(time.monotonic())
+        assert orders in pool.pids()
+    assert kinds == {Refused, OrderPrepared}
+    assert pool.pids() == [orders], "the trainer has ended"
+    assert pool.submit(Plan(watch, "1", [])) and pool.pids() == [orders]
+    answers: list[tuple[object, Answer]] = []
+    while not answers:
+        answers += pool.answers(60.0)
+    assert isinstance(answers[0][1], Planned)
+    pool.reap_idle(time.monotonic())
+    assert pool.alive == 0
+
+
+def test_pool_order_worker_without_a_further_task_ends(pool: Pool) -> None:
+    watch = Watch(b"/inbox", (), (), "default", "best-newest")
+    assert pool.submit(PrepareOrder([watch], []))
+    while not pool.answers(60.0):
+        pass
+    end = pool.reap_idle(time.monotonic())
+    assert end is not None and pool.alive == 1
+    assert pool.reap_idle(end) is None and pool.alive == 0
 
 
 def test_submit_without_descriptors_raises(pool: Pool, folder: Path) -> None:

@@ -1,0 +1,177 @@
+"""The plan of a large inbox, computed with arrays: the same plan as that of `plan.py`.
+
+A worker makes such plans. The daemon must not load numpy, so it plans small inboxes with `plan.py`.
+Tests compare both. The functions do not read the disk or the clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imgscore.order.blocks import Block
+from imgscore.order.entries import NANOSECONDS
+from imgscore.order.plan import Direction
+from imgscore.order.spacing import EARLIEST, STEP, fill_gap, keepable, widen_gap
+from imgscore.order.stable_order import longest_run, stable_members, with_blocks
+from imgscore.order.timeline import Packed
+
+Ints = NDArray[np.int64]
+Reals = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+
+class Columns(NamedTuple):
+    """The entries of an inbox. Each array has one element for each entry.
+
+    `seconds`: the present date of the entry, in seconds since 1970, rounded down.
+    `keepable`: whether a plan may leave this date unchanged.
+    `scores`, `deviations`: see Entry.
+    `ranks`: numbers that sort the entries by path.
+    """
+
+    seconds: Ints
+    keepable: Bools
+    scores: Reals
+    deviations: Reals
+    ranks: Ints
+
+
+class ColumnPlan(NamedTuple):
+    """The order of an inbox, oldest entry first.
+
+    `order`: the indices of the entries. `dates`: the date of each of them, in seconds since 1970.
+    `timeline`: the packed Timeline.
+    """
+
+    order: Ints
+    dates: Ints
+    timeline: Packed
+
+
+def keepable_dates(seconds: Ints, rests: NDArray[Any], now_ns: int) -> Bools:
+    """Return whether a plan may leave the dates of files unchanged; see `plan.plan`.
+
+    `seconds`, `rests`: the dates, in whole seconds and further nanoseconds.
+    """
+    now, rest = divmod(now_ns, NANOSECONDS)
+    past = (seconds < now) | ((seconds == now) & (rests <= rest))
+    return np.asarray((seconds >= EARLIEST) & past)
+
+
+def tie_deviations(scores: Reals, noises: Reals, knots: Sequence[float]) -> Reals:
+    """Return `ties.tie_deviation` for each score."""
+    known = np.array([-np.inf, -np.inf, *knots, np.inf, np.inf])
+    place = np.searchsorted(known[2:-2], scores, side="right")
+    limits = np.minimum(scores - known[place], known[place + 3] - scores)
+    return np.asarray(np.maximum(0.0, np.minimum(noises, limits)))
+
+
+def plan_columns(
+    columns: Columns, now_ns: int, direction: Direction, blocks: Sequence[Block]
+) -> ColumnPlan:
+    """Return the plan that `plan.plan_with_timeline` would make. No score is NaN."""
+    best: Literal[0, -1] = -1 if direction == "best-newest" else 0
+    scores, deviations = columns.scores.copy(), columns.deviations.copy()
+    for members, score, deviation in blocks:
+        scores[[*members]], deviations[[*members]] = score, deviation
+    if best == 0:
+        scores = -scores
+    joined = [block.members[::-1] if best else block.members for block in blocks]
+    joined = [members for members in joined if len(members) > 1]
+    lows, highs = scores - deviations, scores + deviations
+    order = _wanted_order(columns, scores, lows, highs, joined, best)
+    now = now_ns // NANOSECONDS
+    dates = _space(columns.seconds[order], columns.keepable[order], now)
+    inner = np.zeros(len(order), np.bool_)
+    inner[[i for members in joined for i in members[1:]]] = True
+    timeline = (
+        dates.tobytes(),
+        np.maximum.accumulate(lows[order]).tobytes(),
+        _smallest_after(highs[order]).tobytes(),
+        inner[order].tobytes(),
+    )
+    return ColumnPlan(order, dates, timeline)
+
+
+def _smallest_after(values: Reals) -> Reals:
+    """Return, for each value, the smallest one of it and all later ones."""
+    return np.asarray(np.minimum.accumulate(values[::-1])[::-1])
+
+
+def _wanted_order(
+    columns: Columns,
+    scores: Reals,
+    lows: Reals,
+    highs: Reals,
+    blocks: Sequence[Sequence[int]],
+    best: Literal[0, -1],
+) -> Ints:
+    """Return the indices of the entries as `stable_order.wanted_order` does."""
+    slots, may_stay = columns.seconds // STEP, columns.keepable.copy()
+    if blocks:
+        known = np.where(may_stay, slots, -1).tolist()
+        stable = stable_members([slot if slot >= 0 else None for slot in known], blocks, best)
+        members = np.array([i for block in blocks for i in block], np.int64)
+        may_stay[members] = np.isin(members, np.array([*stable], np.int64))
+    candidates = np.flatnonzero(may_stay)
+    in_time = candidates[np.lexsort((lows[candidates], -highs[candidates], slots[candidates])),]
+    rows = (slots[in_time], -highs[in_time], lows[in_time], in_time)
+    kept = np.array(longest_run(zip(*(row.tolist() for row in rows), strict=True)), np.int64)
+    places = (np.maximum.accumulate(lows[kept]) + _smallest_after(highs[kept])) / 2
+    is_moved = np.ones(len(scores), np.bool_)
+    is_moved[kept] = False
+    for block in blocks:
+        # A block stands at its kept members. If it has none, its first member is inserted for all.
+        rest = block[1:] if is_moved[[*block]].all() else block
+        is_moved[[*rest]] = False
+    moved = np.flatnonzero(is_moved)
+    moved = moved[np.lexsort((columns.ranks[moved], columns.seconds[moved], scores[moved]))]
+    at = np.searchsorted(places, scores[moved], side="right")
+    order = np.insert(kept, at, moved)
+    if blocks:
+        block_of = {i: block for block in blocks for i in block}
+        order = np.array(with_blocks(order.tolist(), block_of), np.int64)
+    return order
+
+
+def _space(seconds: Ints, may_stay: Bools, now: int) -> Ints:
+    """Return the dates that `spacing.space` assigns. `seconds`: oldest entry first."""
+    count = len(seconds)
+    if count > (now - EARLIEST) // STEP + 1:
+        raise ValueError(
+            f"{count} files are too many: there are too few dates between 1980 and now"
+        )
+    known = [
+        second if stays else None
+        for second, stays in zip(seconds.tolist(), may_stay.tolist(), strict=True)
+    ]
+    kept = np.array(keepable(known, now), np.int64)
+    dates = np.full(count, -1, np.int64)
+    dates[kept] = seconds[kept]
+    # Most gaps are between two kept dates, and have enough room: fill all of these at once.
+    left, right = kept[:-1], kept[1:]
+    sizes = right - left - 1
+    floor = dates[left] + STEP + dates[left] % STEP
+    ceiling = dates[right] - STEP - dates[right] % STEP
+    slots = (ceiling - floor) // STEP + 1
+    fits = (sizes > 0) & (slots >= sizes)
+    size = sizes[fits]
+    number = np.arange(size.sum()) - np.repeat(np.cumsum(size) - size, size) + 1
+    place = number * np.repeat(slots[fits] + 1, size) // np.repeat(size + 1, size) - 1
+    dates[np.repeat(left[fits], size) + number] = np.repeat(floor[fits], size) + STEP * place
+    rest = (sizes > 0) & ~fits
+    gaps = [*zip(left[rest].tolist(), right[rest].tolist(), strict=True)]
+    ends = [(-1, int(kept[0])), (int(kept[-1]), count)] if len(kept) else [(-1, count)]
+    gaps = sorted([*gaps, *((first, end) for first, end in ends if end - first > 1)])
+    if not gaps:
+        return dates
+    filled: list[int | None] = [date if date >= 0 else None for date in dates.tolist()]
+    crowded = [(first, end) for first, end in gaps if not fill_gap(filled, first, end, now)]
+    for first, end in crowded:
+        if filled[first + 1] is None and not fill_gap(filled, first, end, now):
+            widen_gap(filled, first, end, now)
+    return np.array(filled, np.int64)
