@@ -83,7 +83,7 @@ def tray_state(
         shape, line = "working", f"working, {done} of {total}"
     elif failed:
         shape, line = "attention", f"{len(failed)} file{'s' * (len(failed) > 1)} failed"
-    order = shortened(_last_order(status))
+    order = shortened(_order_line(status))
     return TrayState(shape, shortened(line), share, paused, inboxes, failures, result, order)
 
 
@@ -103,18 +103,34 @@ def _all_in_order(status: status_verb.Response) -> str:
     if status.dry_run or not images:
         return "all in order" if not status.dry_run else "dry run: no date is changed"
     groups = f", {counted(status.groups, 'group')} of similar images" if status.groups else ""
-    return f"all in order: {counted(images, 'image')}{groups}"
+    order = _last_order(status)
+    # A date would make the line too long.
+    moment = _moment(order.time_ns) if order is not None else ""
+    since = f" since {moment}" if moment and " " not in moment else ""
+    return f"all in order{since}: {counted(images, 'image')}{groups}"
 
 
-def _last_order(status: status_verb.Response) -> str:
-    """Return a line about the last order, such as "new order at 14:05: 31 images moved", or ""."""
+def _last_order(status: status_verb.Response) -> events.Ordered | None:
     orders = [event for event in status.events if isinstance(event, events.Ordered)]
-    if not orders:
+    return orders[-1] if orders else None
+
+
+def _order_line(status: status_verb.Response) -> str:
+    """Return a line about the last order, such as "new order at 14:05: 31 images have a new place".
+
+    The line is empty if there is none.
+    """
+    last = _last_order(status)
+    if last is None:
         return ""
     # The events of one order have the same time: a long order is reported in several parts.
-    time_ns = orders[-1].time_ns
-    moved = sum(event.files for event in orders if event.time_ns == time_ns)
-    return f"new order at {_moment(time_ns)}: {counted(moved, 'image')} moved"
+    moved = sum(
+        event.files
+        for event in status.events
+        if isinstance(event, events.Ordered) and event.time_ns == last.time_ns
+    )
+    have = "has" if moved == 1 else "have"
+    return f"new order at {_moment(last.time_ns)}: {counted(moved, 'image')} {have} a new place"
 
 
 def _until(until_ns: int | None) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from imgscore.testing import eventually
 from tests.conftest import put
 from tests.desktop.tray.conftest import Desktop
 from tests.support.commands import BIN, Start, settled_state
+from tests.support.similar_images import put_alike
 
 
 def without_desktop(**more: str) -> subprocess.CompletedProcess[str]:
@@ -123,6 +125,31 @@ def test_tray_title_counts_pending_work(desktop: Desktop, inbox: Path, start: St
         for pid in workers:
             os.kill(pid, signal.SIGCONT)
     desktop.await_title("imgscore: needs ")
+
+
+def test_tray_title_says_a_found_group_and_since_when_all_is_in_order(
+    desktop: Desktop, inbox: Path, start: Start
+) -> None:
+    desktop.tray()
+    desktop.icon()
+    for kind, folder in (("sun", "keep"), ("text", "trash")):
+        for path in put(inbox, kind, 5)[:2]:
+            path.rename(inbox / folder / path.name)
+    put_alike(inbox, "alike", 2)
+    start().settle()
+
+    def groups_of(images: int) -> int:
+        """The number of groups in the title, if it is the sentence about so many images."""
+        sentence = (
+            rf"imgscore: all in order since \d\d:\d\d: {images} images, (\d+) groups? "
+            "of similar images"
+        )
+        found = re.fullmatch(sentence, desktop.title())
+        return int(found[1]) if found else 0
+
+    before = eventually(lambda: groups_of(8), what=desktop.title)
+    put_alike(inbox, "other", 3)
+    eventually(lambda: groups_of(11) == before + 1, what=desktop.title)
 
 
 def _children(pid: int) -> list[int]:

@@ -1,5 +1,6 @@
 """What the icon shows for a status, as data and as pixels."""
 
+import re
 import time
 from typing import Any
 
@@ -64,8 +65,25 @@ def test_tray_state_shows_the_newest_order_as_one_line() -> None:
     status = replace(STATUS, events=[*orders, events.Resumed(), part])
     assert tray_state(STATUS, 0).order == ""
     order = tray_state(status, 0).order
-    assert order.startswith("new order at ") and order.endswith(": 31 images moved")
-    assert len(order) <= len("new order at 2026-01-01 12:34: 31 images moved")
+    assert order.startswith("new order at ") and order.endswith(": 31 images have a new place")
+    assert len(order) <= len("new order at 2026-01-01 12:34: 31 images have a new place")
+
+
+def test_tray_state_in_order_says_since_when_if_it_was_today() -> None:
+    watches = [make_watch(INBOX, scored=100_000)]
+    now = time.time_ns()
+    status = replace(
+        STATUS,
+        watches=watches,
+        groups=3442,
+        events=[events.Ordered(time_ns=now, inbox="/in", files=1)],
+    )
+    seen = tray_state(status, 0)
+    line = r"all in order since \d\d:\d\d: 100,000 images, 3,442 groups of similar images"
+    assert re.fullmatch(line, seen.line), seen.line
+    assert seen.order.endswith(": 1 image has a new place")
+    before = [events.Ordered(time_ns=now - 2 * 86_400 * 10**9, inbox="/in", files=1)]
+    assert tray_state(replace(status, events=before), 0).line.startswith("all in order: 100,000")
 
 
 def test_tray_state_without_daemon_is_offline() -> None:
