@@ -137,7 +137,7 @@ def _follow_with_lines(first: Response) -> Response | None:
     row: Response | None = None
     printed, last = 0.0, ""
     for row, pace in _statuses(first):
-        steps = [] if row is None else next_steps(row)
+        steps = [] if row is None else view_steps(row)
         late = time.monotonic() - printed >= PLAIN_SECONDS
         if row is not None and steps and (steps[-1] != last and (late or not row.pending)):
             typer.echo("; ".join(_with_time_left(steps, pace)))
@@ -147,7 +147,7 @@ def _follow_with_lines(first: Response) -> Response | None:
 
 def _block(row: Response, pace: Pace) -> list[str]:
     """Return the lines of the view."""
-    steps = next_steps(row)
+    steps = view_steps(row)
     if not steps:
         return []
     problems = [f"attention: {shortened(problem)}" for problem in row.troubles]
@@ -158,6 +158,13 @@ def _block(row: Response, pace: Pace) -> list[str]:
         "Ctrl-C ends this view; the daemon continues to run",
     ]
     return [first, *(f"  {line}" for line in others)]
+
+
+def view_steps(row: Response) -> list[str]:
+    """Return the next steps. An inbox that is not listed yet is not called empty."""
+    if not row.pending and _is_unlisted(row):
+        return ["reading the folder"]
+    return next_steps(row)
 
 
 def _with_time_left(steps: list[str], pace: Pace) -> list[str]:

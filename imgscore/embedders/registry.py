@@ -192,8 +192,8 @@ def hint(model: str) -> str | None:
         return None
     name, entry = next(iter(catalogue.UFORM.items()))
     return (
-        f"images are embedded with the built-in {BUILT_IN}; for UForm: imgscore model download "
-        f"{name} (about {entry.megabytes} MB), then imgscore model use {name}"
+        f"the model is the built-in {BUILT_IN}; for UForm (about {entry.megabytes} MB): "
+        f"imgscore model download {name}, then imgscore model use {name}"
     )
 
 

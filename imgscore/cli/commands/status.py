@@ -153,7 +153,8 @@ def describe(row: Response) -> str:
     if not row.watches:
         lines.append("no folder is watched yet; add a folder: imgscore init INBOX")
     if row.hint:
-        lines.append(row.hint)
+        model, _, commands = row.hint.partition(": ")
+        lines += [f"{model}:", f"  {commands}"]  # both fit into 80 columns
     lines += [f"attention: {shortened(problem)}" for problem in row.troubles]
     failed = row.failed
     for file in failed[:MAX_FAILED]:

@@ -22,5 +22,5 @@ def stop(as_json: Json = False) -> None:
         # The daemon fails at each start. Without this call, systemd would start it again and again.
         systemd.stop()
     else:
-        raise NoDaemonError("no daemon is running", "there is nothing to stop")
+        raise NoDaemonError("no daemon is running, so there is nothing to stop")
     lifecycle.print_state("stopped", pid, as_json=as_json)
