@@ -42,7 +42,7 @@ class TimeRestorer(AnyStage):
         """Restore the dates of one batch of files."""
         if conditions.paused or not self._due:
             return None
-        files = set(islice(self._due, apply.TOUCH_BATCH))
+        files = set(islice(self._due, apply.RESTORE_BATCH))
         effects = None if self.ctx.config.dry_run else self._restore(files)
         # Remove the files only after the commit. If the disk is full, they are tried again later.
         self._due -= files

@@ -18,7 +18,7 @@ from imgscore.workers.order_planner import OrderPlanner
 if TYPE_CHECKING:
     from imgscore.workers.context import Context
 
-FIRST_BATCH, MESSAGE_BATCH = 256, 512
+FIRST_BATCH, MESSAGE_BATCH = 256, 1_024
 """The largest number of touches in the first message, and in each other message. One commit writes
 the journal of one message. The first message is small, so that the top of the folder is in order
 soon."""

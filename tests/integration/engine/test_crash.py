@@ -51,7 +51,7 @@ def killed_at(
         try:
             with world.engine() as engine:
                 steps = Steps(fatal)
-                apply.TOUCH_BATCH = batch
+                apply.TOUCH_BATCH = apply.RESTORE_BATCH = batch
                 apply.touch = steps.around(apply.touch)
                 Store.commit = steps.around(Store.commit)  # type: ignore[method-assign]
                 work(engine)
