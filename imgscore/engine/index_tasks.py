@@ -10,8 +10,11 @@ from imgscore.workers.messages import IndexFile
 
 def index_tasks(
     ctx: EngineContext, asked: AskedFiles, paths: Iterable[bytes]
-) -> Iterator[IndexFile]:
-    """Yield a task for each of the files that is in a watch, or that a client has asked for."""
+) -> Iterator[tuple[IndexFile, bool]]:
+    """Yield a task for each of the files that is in a watch, or that a client has asked for.
+
+    The second value is whether the file is in a label folder.
+    """
     heads: dict[str, str | None] = {}
     patience = ctx.config.daemon.incomplete
     for path in paths:
@@ -23,4 +26,5 @@ def index_tasks(
         if taste not in heads:
             heads[taste] = ctx.head(taste)
         name = name_below(place.watch.inbox, place.role, path) if place else None
-        yield IndexFile(path, taste, heads[taste], patience, name=name)
+        task = IndexFile(path, taste, heads[taste], patience, name=name)
+        yield task, place is not None and place.role != "inbox"

@@ -300,17 +300,16 @@ class Indexer(Stage[IndexFile]):
             return
         paths = self._queue.take(room, least_urgent(conditions))
         tasks = list(index_tasks(self.ctx, self._asked, paths))
-        waiting = deque[IndexFile](tasks)
+        waiting = deque(task for task, _ in tasks)
         try:
             self.ctx.pool.submit_all(waiting)
         finally:
-            sent = tasks[: len(tasks) - len(waiting)]
-            for task in tasks[len(sent) :]:
+            for task in waiting:
                 self._queue.add(task.path, self._urgency(task.path))
-            for task in sent:
+            sent = tasks[: len(tasks) - len(waiting)]
+            for task, teaches in sent:
                 self._out[task.path] = False
-                place = self.ctx.watches.image_place(task.path)
-                if place is not None and place.role != "inbox":
+                if teaches:
                     self._teaching.add(task.path)
         if sent:
             self._run.begin()

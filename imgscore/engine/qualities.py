@@ -57,7 +57,8 @@ class QualityMeasurer(Stage[MeasureQuality]):
         paths = [path for files in effects.new_files.values() for path in files]
         if paths and len(paths) <= MAX_QUEUE:
             with self.ctx.store.read() as txn:
-                seen = (sightings.find(txn, path) for path in paths)
+                known = paths if groups.count(txn) else ()  # Others are in no group.
+                seen = (sightings.find(txn, path) for path in known)
                 digests = {file.digest for file in seen if file is not None}
             self._add(self._lacking(digests))
         elif paths:

@@ -63,22 +63,21 @@ def _read_exactly(descriptor: int, size: int) -> bytes | None:
 
 def take_answers(buffer: bytearray) -> list[Answer]:
     """Remove and decode all complete messages in `buffer`. Raises WrongAnswerError."""
+    answers: list[Answer] = []
+    start = 0
     try:
-        return [_answers.decode(body) for body in _bodies(buffer)]
+        with memoryview(buffer) as view:
+            while len(view) - start >= _length.size:
+                size = _length.unpack_from(view, start)[0]
+                if size > MAX_ANSWER_BYTES:
+                    raise ValueError(f"{size} bytes are too many")
+                end = start + _length.size + size
+                if len(view) < end:
+                    break
+                with view[start + _length.size : end] as body:
+                    answers.append(_answers.decode(body))
+                start = end
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise WrongAnswerError(f"sends bytes that are not an answer: {error}") from None
-
-
-def _bodies(buffer: bytearray) -> list[bytes]:
-    bodies, start = [], 0
-    while len(buffer) - start >= _length.size:
-        size = _length.unpack_from(buffer, start)[0]
-        if size > MAX_ANSWER_BYTES:
-            raise ValueError(f"{size} bytes are too many")
-        end = start + _length.size + size
-        if len(buffer) < end:
-            break
-        bodies.append(bytes(memoryview(buffer)[start + _length.size : end]))
-        start = end
     del buffer[:start]
-    return bodies
+    return answers

@@ -39,9 +39,8 @@ from imgscore.workers.messages import (
 from imgscore.workers.process import NoWorkerError, Worker, WorkerSettings
 from imgscore.workers.shares import send_all
 
-MAX_READ = 1 << 18
-"""The largest number of bytes that are read from a worker at a time. The caller can store the
-answers in these bytes before the pool reads more."""
+MAX_READ = 1 << 16
+"""The largest number of bytes that are read from a worker at a time. A pipe contains no more."""
 
 
 class Pool:
