@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Sequence
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +21,11 @@ from imgscore.store import groups, similarity, traits, vectors
 from imgscore.store.groups import NewGroup
 from imgscore.store.store import Store
 from imgscore.store.transaction import Txn
+from imgscore.workers.compare_pairs import compare_pairs
 from imgscore.workers.context import Context
-from imgscore.workers.group_messages import GroupsFound
+from imgscore.workers.find_groups import find_groups
+from imgscore.workers.find_pairs import find_pairs
+from imgscore.workers.group_messages import ComparePairs, FindGroups, FindPairs, GroupsFound
 
 BATCH = 5000
 
@@ -91,12 +96,47 @@ def _store_images(
     store.commit(write)
 
 
+def compare_all(store: Store, context: Context) -> dict[str, float]:
+    """Compare all images in this process, with the tasks of the workers.
+
+    Return the CPU seconds of each step of the workers, and of the longest commit of the daemon.
+    """
+    seconds: defaultdict[str, float] = defaultdict(float)
+
+    def do(step: str, parts: Iterable[GroupsFound]) -> list[GroupsFound]:
+        began = time.process_time()
+        found = list(parts)
+        seconds[step] += time.process_time() - began
+        for part in found:
+            began = time.process_time()
+            commit(store, part)
+            longest = max(seconds["longest commit"], time.process_time() - began)
+            seconds["longest commit"] = longest
+        return found
+
+    def compare(found: list[GroupsFound]) -> None:
+        for block in (block for part in found for block in part.blocks):
+            do("compare pairs", (compare_pairs(context, task) for task in [ComparePairs(0, block)]))
+
+    found = do("choose pairs", find_pairs(context, FindPairs()))
+    if found[-1].state is not None:
+        return seconds
+    compare(found)
+    found = do("make groups", find_groups(context, FindGroups()))
+    if found[-1].state is None:
+        compare(found)
+        do("make groups", find_groups(context, FindGroups(completed=True)))
+    return seconds
+
+
 def commit(store: Store, part: GroupsFound) -> None:
     """Store a part of the groups, as the daemon does."""
 
     def write(txn: Txn) -> None:
+        if part.first:
+            similarity.clear(txn)
         similarity.add(txn, part.entries, part.links)
-        wanted: list[Any] = [
+        wanted = [
             NewGroup(new.kind, tuple(new.members), new.why, tuple(new.wholes))
             for new in part.groups
         ]

@@ -33,9 +33,9 @@ from imgscore.store.similarity import IndexState
 from imgscore.store.store import Store
 from imgscore.store.transaction import Txn
 from imgscore.testing import Sandbox
-from imgscore.workers import find_groups
 from imgscore.workers.compare_new import compare_new
 from imgscore.workers.context import Context
+from imgscore.workers.find_pairs import new_frame
 from imgscore.workers.group_messages import CompareNew
 from imgscore.workers.grouping import matrix, pack_frame, width_of
 from imgscore.workers.messages import Rescore, Train
@@ -126,7 +126,7 @@ def _make_index(store: Store, sandbox: Sandbox, count: int) -> None:
     """Write the index for groups, without the comparison of all images."""
     spec = registry.spec(MODEL)
     with store.read() as txn:
-        frame = find_groups._new_frame(txn, spec, count)
+        frame = new_frame(txn, spec, count)
         blocks = list(range(0, -(-count // vectors.ROWS_PER_BLOCK), 500))
     store.commit(lambda txn: similarity.add(txn, [similarity.frame_entry(pack_frame(frame))], []))
     for first in blocks:

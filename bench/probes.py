@@ -252,14 +252,13 @@ def _inbox(folder: Path) -> Iterator[Probe]:
 def _groups(folder: Path) -> Iterator[Probe]:
     import numpy as np
 
-    from bench.group_store import commit, context_of, digest_of, fill
+    from bench.group_store import compare_all, context_of, digest_of, fill
     from imgscore.demo.pictures import draw_all
     from imgscore.embedders import lite0, registry
     from imgscore.images.decode import decode
     from imgscore.store.store import Store
     from imgscore.workers.compare_new import compare_new
-    from imgscore.workers.find_groups import find_groups
-    from imgscore.workers.group_messages import CompareNew, FindGroups
+    from imgscore.workers.group_messages import CompareNew
 
     pictures = [decode(_encode(image.convert("RGB"), "PNG")) for _, image in draw_all(24)]
     real = lite0.load().embed(pictures).astype(np.float32)
@@ -267,15 +266,15 @@ def _groups(folder: Path) -> Iterator[Probe]:
     fill(store, spec, real, [picture.traits for picture in pictures], GROUPED)
     context = context_of(store, spec)
 
-    def group_all() -> None:
-        list(find_groups(context, FindGroups()))
+    def group_all() -> float:
+        seconds = compare_all(store, context)
+        return sum(cost for step, cost in seconds.items() if step != "longest commit")
 
-    for part in find_groups(context, FindGroups()):
-        commit(store, part)
+    group_all()
 
     def compare() -> None:
         for number in range(COMPARED):
             compare_new(context, CompareNew([digest_of(number)]))
 
-    yield Probe("group 200 images", partial(_measure, group_all))
+    yield Probe("group 200 images", group_all)
     yield Probe("groups of 10 new files, one by one", partial(_measure, compare))

@@ -1,21 +1,28 @@
 """Keep the groups of similar images fresh. A worker compares each new image with its nearest ones.
 
 The queue of new images is in the store, so that a restart of the daemon loses none. If the store
-has no index under the embedder in use, or has grown much, the trainer groups all images again, in
-one background pass. If this pass is interrupted, it begins again.
+has no index under the embedder in use, or has grown much, all images are compared again in the
+background: see `group_pass`.
 """
 
 import logging
 import time
 
 from imgscore.engine.context import EngineContext
+from imgscore.engine.group_pass import GroupPass
 from imgscore.engine.log_text import counted
 from imgscore.engine.stage import Conditions, Effects, Stage
 from imgscore.errors import ImgscoreError
 from imgscore.store import groups, similarity, vectors
 from imgscore.store.groups import NewGroup
 from imgscore.store.transaction import Txn
-from imgscore.workers.group_messages import CompareNew, FindGroups, GroupsFound
+from imgscore.workers.group_messages import (
+    CompareNew,
+    ComparePairs,
+    FindGroups,
+    FindPairs,
+    GroupsFound,
+)
 from imgscore.workers.messages import Answer, Crashed, Interrupted, Progressed, Refused
 from imgscore.workers.pool import cpus
 
@@ -33,22 +40,26 @@ RETRY_SECONDS = 3600.0
 """The time after which a task that has failed is tried again."""
 
 
-class GroupFinder(Stage[FindGroups | CompareNew]):
-    """The stage that groups new images when a file worker is idle, or all images in the trainer."""
+GroupTask = FindPairs | ComparePairs | FindGroups | CompareNew
 
-    handles = (FindGroups, CompareNew)
+
+class GroupFinder(Stage[GroupTask]):
+    """The stage that groups new images, or all images, when file workers are idle."""
+
+    handles = (FindPairs, ComparePairs, FindGroups, CompareNew)
     needs_space = True
 
     def __init__(self, ctx: EngineContext, txn: Txn) -> None:
         self.ctx = ctx
         self._workers = ctx.config.daemon.workers or cpus()
         self._out = False
+        """whether a worker compares new images"""
+        self.comparison = GroupPass()
+        """the comparison of all images"""
         self._queued = self._images = 0
         self._needs_pass = False
         self._retry_at: float | None = None
         self._blocked = False
-        self.progress: tuple[int, int] | None = None
-        """how many pairs the present task has compared, of how many; None if it is not known"""
         self._read(txn)
 
     def _read(self, txn: Txn) -> None:
@@ -75,6 +86,11 @@ class GroupFinder(Stage[FindGroups | CompareNew]):
         return max(self._queued, int(self._out))
 
     @property
+    def progress(self) -> tuple[int, int] | None:
+        """How many blocks of pairs are compared, of how many; None if it is not known."""
+        return self.comparison.progress
+
+    @property
     def uncompared(self) -> int:
         """The number of embedded images that are not compared with the others yet."""
         return self._images if self._needs_pass else min(self._queued, self._images)
@@ -82,14 +98,14 @@ class GroupFinder(Stage[FindGroups | CompareNew]):
     @property
     def busy(self) -> bool:
         """Return whether images are compared now, or will be when a worker is free."""
-        return self._out or (self.pending > 0 and not self._blocked)
+        return self._out or self.comparison.is_out or (self.pending > 0 and not self._blocked)
 
     def _may_work(self, conditions: Conditions) -> bool:
         if self._out or self._is_blocked(conditions):
             return False
         pool = self.ctx.pool
-        if self._needs_pass:
-            return not pool.trainer_busy
+        if self._needs_pass and not self.comparison.needs_file_worker:
+            return self.comparison.needs_trainer and not pool.trainer_busy
         return pool.busy < self._workers and pool.has_room()
 
     def _is_blocked(self, conditions: Conditions) -> bool:
@@ -105,49 +121,66 @@ class GroupFinder(Stage[FindGroups | CompareNew]):
         return conditions.now if has_work and self._may_work(conditions) else self._retry_at
 
     def advance(self, conditions: Conditions) -> None:
-        """Send new images to an idle file worker, or let the trainer group all images."""
+        """Send new images to an idle file worker, or the tasks of a comparison of all images."""
         with self.ctx.store.read() as txn:
             self._read(txn)
             self._blocked = self._is_blocked(conditions)
-            if not self._may_work(conditions):
-                return
-            digests = [] if self._needs_pass else similarity.queued(txn, BATCH)
-        if self._needs_pass or digests:
-            task = FindGroups() if self._needs_pass else CompareNew(digests)
-            self._out = self.ctx.pool.submit(task)
-            self._retry_at = None
+            while self._may_work(conditions):
+                task = self._next_task(txn)
+                if task is None or not self.ctx.pool.submit(task):
+                    break
+                self._retry_at = None
+                if isinstance(task, CompareNew):
+                    self._out = True
+                else:
+                    self.comparison.sent(task)
 
-    def take(self, task: FindGroups | CompareNew, answer: Answer) -> Effects | None:
+    def _next_task(self, txn: Txn) -> GroupTask | None:
+        if self._needs_pass:
+            return self.comparison.next_task(txn)
+        digests = similarity.queued(txn, BATCH)
+        return CompareNew(digests) if digests else None
+
+    def take(self, task: GroupTask, answer: Answer) -> Effects | None:
         """Store a part of the groups that the worker has found."""
         match answer:
             case GroupsFound():
-                return self._store(task, answer)
-            case Progressed(done, total):
-                self.progress = done, total
+                if isinstance(task, CompareNew) or self.comparison.expects(task):
+                    return self._store(task, answer)
             case Interrupted():
-                self._out = False
+                self._repeat(task)
             case Crashed(reason) | Refused(reason):
-                self._out = False
+                if isinstance(task, CompareNew):
+                    self._out = False
+                else:
+                    self.comparison.give_up(task)
                 self._retry_at = time.monotonic() + RETRY_SECONDS
                 logger.warning("similar images cannot be grouped now: %s", reason)
+            case Progressed():
+                pass
             case _:
-                self._out = False
+                self._repeat(task)
         return None
 
-    def retry(self, task: FindGroups | CompareNew) -> None:
-        """Group the images again, because the groups could not be stored.
+    def _repeat(self, task: GroupTask) -> None:
+        if isinstance(task, CompareNew):
+            self._out = False
+        else:
+            self.comparison.repeat(task)
+
+    def retry(self, task: GroupTask) -> None:
+        """Do a task again, because its answer could not be stored.
 
         New images are still in the queue.
         """
-        self._out = False
-        if isinstance(task, FindGroups):
-            self.ctx.store.commit(lambda txn: similarity.set_state(txn, None))
+        self._repeat(task)
 
-    def _store(self, task: FindGroups | CompareNew, found: GroupsFound) -> Effects:
+    def _store(self, task: GroupTask, found: GroupsFound) -> Effects:
         wanted = [
             NewGroup(new.kind, tuple(new.members), new.why, tuple(new.wholes))
             for new in found.groups
         ]
+        numbers: list[int] = []
 
         def write(txn: Txn) -> set[bytes]:
             if found.first:
@@ -155,21 +188,27 @@ class GroupFinder(Stage[FindGroups | CompareNew]):
             similarity.add(txn, found.entries, found.links)
             if isinstance(task, CompareNew):
                 _check(txn, wanted)
+            else:
+                numbers[:] = self.comparison.store(txn, task, found)
             similarity.dequeue(txn, found.done)
             if found.state is not None:
                 similarity.set_state(txn, found.state)
             return groups.replace(txn, found.regrouped, wanted)
 
         changed = self.ctx.store.commit(write)
-        if found.last:
-            self._out, self.progress = False, None
+        if not isinstance(task, CompareNew):
+            self.comparison.stored(task, found, numbers)
+        elif found.last:
+            self._out = False
+        if found.last and not isinstance(task, ComparePairs):
             with self.ctx.store.read() as txn:
                 self._read(txn)
                 count = groups.count(txn)
-            what = "all images"
-            if isinstance(task, CompareNew):
-                what = counted(len(task.digests), "new image")
-            logger.info("compared %s: %s", what, counted(count, "group"))
+            if not self._needs_pass:
+                what = "all images"
+                if isinstance(task, CompareNew):
+                    what = counted(len(task.digests), "new image")
+                logger.info("compared %s: %s", what, counted(count, "group"))
         self.ctx.changed()
         return Effects(regrouped=changed)
 

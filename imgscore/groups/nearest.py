@@ -70,6 +70,21 @@ def make_frame(rows: Floats, images: int) -> Frame:
     return frame._replace(pivots=pivots)
 
 
+def near_order(pivots: Floats, homes: Ints) -> Ints:
+    """Return rows in an order in which most similar images are near to each other, int64 [n].
+
+    `homes`: the cells of the rows. The cells form a chain: the pivot that is most similar to the
+    last one follows.
+    """
+    similar = pivots @ pivots.T
+    at, chain = 0, np.empty(len(pivots), np.int64)
+    for number in range(len(pivots)):
+        chain[at] = number
+        similar[:, at] = -2
+        at = int(similar[at].argmax())
+    return np.argsort(chain[homes], kind="stable")
+
+
 def nearest_pairs(sketches: Floats, cells: Ints) -> Ints:
     """Return the pairs of rows that must be compared, int64 [p, 2], the smaller row first."""
     pairs = [np.empty((0, 2), np.int64)]

@@ -142,6 +142,21 @@ def neighbours(txn: Txn, digest: bytes) -> Iterator[Neighbour]:
         yield Neighbour(key[DIGEST_SIZE:], value.kind, value.strength, value.gain)
 
 
+def iter_links(txn: Txn) -> Iterator[Link]:
+    """Yield each link once, the smaller digest first."""
+    for key, raw in txn.table("similar").scan():
+        first, second = key[:DIGEST_SIZE], key[DIGEST_SIZE:]
+        if first < second:
+            value = _value.decode(raw)
+            yield Link(first, second, value.kind, value.strength, value.gain)
+
+
+def indexed(txn: Txn) -> Iterator[bytes]:
+    """Yield the images in the index."""
+    for key in txn.table("group_index").keys_under([_CELL]):
+        yield key[-DIGEST_SIZE:]
+
+
 def are_linked(txn: Txn, first: bytes, others: Iterable[bytes]) -> bool:
     """Return whether an image is linked to each of the others."""
     links = txn.table("similar")

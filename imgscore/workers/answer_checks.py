@@ -17,7 +17,13 @@ from imgscore.images.ratings.values import UNRATED
 from imgscore.images.traits import Traits
 from imgscore.store.schema import DIGEST_SIZE, LATEST_NS, Fingerprint, HeadRecord
 from imgscore.watches import within
-from imgscore.workers.group_messages import CompareNew, FindGroups, GroupsFound
+from imgscore.workers.group_messages import (
+    CompareNew,
+    ComparePairs,
+    FindGroups,
+    FindPairs,
+    GroupsFound,
+)
 from imgscore.workers.library_messages import LibraryPrepared, PrepareLibrary
 from imgscore.workers.link_messages import LinksRefreshed, RefreshLinks
 from imgscore.workers.messages import (
@@ -65,6 +71,8 @@ _FITTING: dict[type, tuple[type, ...]] = {
     IndexFile: (FileIndexed, *_FILE),
     MakeThumbnail: (ThumbnailMade, *_FILE),
     MeasureQuality: (QualityMeasured, *_FILE),
+    FindPairs: (GroupsFound, *_ANY_TASK),
+    ComparePairs: (GroupsFound, NeedsMemory, *_ANY_TASK),
     FindGroups: (GroupsFound, *_ANY_TASK),
     CompareNew: (GroupsFound, NeedsMemory, *_ANY_TASK),
     ReadRatings: (RatingsRead, *_FILE),
@@ -112,9 +120,7 @@ def _is_possible(task: Task, answer: Answer, dim: int | None) -> bool:
         case RatingsRead():
             return isinstance(task, ReadRatings) and _are_ratings(answer, task.path)
         case GroupsFound():
-            return _are_groups(answer) and (
-                not isinstance(task, CompareNew) or _are_groups_of(answer, task.digests)
-            )
+            return _are_groups(answer) and _are_of_task(answer, task)
         case QualityMeasured(quality):
             return all(value is None or 0 <= value < MAX_COUNT for value in quality)
         case Scored(packed):
@@ -167,6 +173,17 @@ def _are_groups(answer: GroupsFound) -> bool:
     )
 
 
+def _are_of_task(answer: GroupsFound, task: Task) -> bool:
+    """Return whether the answer of a file worker concerns only the images of its task."""
+    match task:
+        case CompareNew(digests):
+            return _are_groups_of(answer, digests)
+        case ComparePairs():
+            return _are_links_of(answer, task)
+        case _:
+            return True
+
+
 def _are_groups_of(answer: GroupsFound, digests: list[bytes]) -> bool:
     """Return whether the answer can come from a comparison of new images.
 
@@ -190,6 +207,18 @@ def _are_groups_of(answer: GroupsFound, digests: list[bytes]) -> bool:
             for group in answer.groups
             for whole, part, _ in group.wholes
         )
+    )
+
+
+def _are_links_of(answer: GroupsFound, task: ComparePairs) -> bool:
+    """Return whether the answer has nothing but links of pairs of the block.
+
+    A file worker sends it, which a hostile image may have taken over.
+    """
+    images = task.block.images()
+    pairs = {frozenset((images[one], images[other])) for one, other in task.block.iter_places()}
+    return answer == GroupsFound(last=True, links=answer.links) and all(
+        frozenset((link.first, link.second)) in pairs for link in answer.links
     )
 
 

@@ -105,3 +105,9 @@ def is_last(answer: Answer) -> bool:
             return last
         case _:
             return True
+
+
+def seconds_of(task: Task, file_seconds: int) -> int:
+    """Return the time limit of a task. `file_seconds`: the limit to read one file."""
+    seconds: int = getattr(task, "seconds", file_seconds)
+    return seconds

@@ -5,14 +5,45 @@ from typing import ClassVar
 import msgspec
 
 from imgscore.store.groups import Kind, Whole
+from imgscore.store.pair_blocks import BLOCK_PAIRS, PairBlock
 from imgscore.store.similarity import IndexState, Link
 
 
+class FindPairs(msgspec.Struct, tag=True, frozen=True):
+    """The task to make a new index, and to choose the pairs of images that must be compared.
+
+    This is the first step of a comparison of all images. `ComparePairs` and `FindGroups` follow. If
+    there are only few pairs, the answer contains the groups.
+    """
+
+    handler: ClassVar[str] = "find_pairs:find_pairs"
+    seconds: ClassVar[int] = 6 * 3600
+    block_pairs: int = BLOCK_PAIRS
+
+
+class ComparePairs(msgspec.Struct, tag=True, frozen=True):
+    """The task to compare the pairs of images of a block.
+
+    File workers do it, because there is one for each CPU. The result of a block does not depend on
+    other blocks.
+    """
+
+    handler: ClassVar[str] = "compare_pairs:compare_pairs"
+    seconds: ClassVar[int] = 600
+    number: int
+    block: PairBlock
+
+
 class FindGroups(msgspec.Struct, tag=True, frozen=True):
-    """The task to make a new index, and new groups of all images."""
+    """The task to make new groups of all images from the links in the store.
+
+    `completed`: whether the images that are linked only through others were compared, too. If not,
+    the answer contains their pairs instead of groups, if there are any.
+    """
 
     handler: ClassVar[str] = "find_groups:find_groups"
     seconds: ClassVar[int] = 6 * 3600
+    completed: bool = False
 
 
 class CompareNew(msgspec.Struct, tag=True, frozen=True):
@@ -36,12 +67,13 @@ class FoundGroup(msgspec.Struct, array_like=True, frozen=True):
 
 
 class GroupsFound(msgspec.Struct, tag=True, frozen=True):
-    """A part of the answer to FindGroups, or the answer to CompareNew.
+    """The answer to one of these tasks, or a part of the answer.
 
     `first`: whether the old index must be deleted before this part is stored. `done`: the images
-    that were compared. `entries`, `links`: what must be added to the index. `regrouped`: the images
-    whose groups are replaced by `groups`. `state`: what the index contains; only the last part of a
-    new index has it. `last`: whether this is the last part.
+    that were compared. `entries`, `links`: what must be added to the index. `blocks`: pairs that
+    must be compared before the groups can be made. `regrouped`: the images whose groups are
+    replaced by `groups`. `state`: what the index contains; only the last part of all groups has it.
+    `last`: whether this is the last part.
     """
 
     last: bool
@@ -52,3 +84,4 @@ class GroupsFound(msgspec.Struct, tag=True, frozen=True):
     regrouped: list[bytes] = []
     groups: list[FoundGroup] = []
     state: IndexState | None = None
+    blocks: list[PairBlock] = []

@@ -17,6 +17,7 @@ from imgscore.groups.shots import Shot, shot_of
 from imgscore.images.pixels import unpacked_fine_grid
 from imgscore.images.traits import FINE_GRID_SIDE, GRID_SIDE, Traits
 from imgscore.store import similarity, traits, vectors
+from imgscore.store.pair_blocks import BLOCK_PAIRS, PairBlock
 from imgscore.store.similarity import Link
 
 if TYPE_CHECKING:
@@ -50,13 +51,15 @@ def load(txn: Txn, spec: Spec, digests: list[bytes]) -> Library:
     names: list[bytes] = []
     values: list[bytes] = []
     known: list[Traits] = []
+    vector_of = dict(vectors.get_many(txn, spec.image_embedder, digests))
+    traits_of = traits.getter(txn)
     for digest in dict.fromkeys(digests):
-        vector, found = vectors.get(txn, spec.image_embedder, digest), traits.get(txn, digest)
+        vector, found = vector_of.get(digest), traits_of(digest)
         if vector is not None and found is not None:
             names.append(digest)
             values.append(vector)
             known.append(found)
-    # A comparison of all images keeps float16, and equal cosines make equal groups.
+    # With float16, a block uses less memory, and equal cosines make equal groups.
     rows = unit_rows(matrix(values, spec), width_of(spec)).astype(np.float16)
     return Library(names, images_of(rows, known, fine_grids(txn, names)))
 
@@ -110,6 +113,22 @@ def linked(library: Library, pairs: Ints) -> list[Link]:
     swapped = ranks[pairs[:, 0]] > ranks[pairs[:, 1]]
     ordered = np.where(swapped[:, None], pairs[:, ::-1], pairs)
     return links_of(library.digests, find_links(library.images, ordered))
+
+
+def blocks_of(
+    digests: list[bytes], pairs: Ints, places: Ints, size: int = BLOCK_PAIRS
+) -> Iterator[PairBlock]:
+    """Yield pairs of rows in blocks.
+
+    `pairs`: int64 [p, 2]. `places`: int64 [n], for each row its place in a sequence in which
+    similar images are near to each other, so that the pairs of a block have many images in common.
+    """
+    by_place = np.sort(places[pairs], axis=1)
+    pairs = pairs[np.lexsort((by_place[:, 1], by_place[:, 0]))]
+    for start in range(0, len(pairs), size):
+        rows, at = np.unique(pairs[start : start + size], return_inverse=True)
+        names = b"".join(digests[row] for row in rows.tolist())
+        yield PairBlock(names, at.astype("<u2").tobytes())
 
 
 def links_of(digests: list[bytes], found: Links) -> list[Link]:

@@ -19,6 +19,7 @@ from imgscore.embedders import registry
 from imgscore.workers import frames
 from imgscore.workers.context import Context
 from imgscore.workers.device_link import Link
+from imgscore.workers.endings import seconds_of
 from imgscore.workers.index_file import Prepared, embed_here, finish, prepare_file
 from imgscore.workers.messages import Answer, IndexFile, Task
 
@@ -83,7 +84,7 @@ class LinkedWorker:
         self._begun += 1
         self._link.mark(self._begun, active=True)
         # The default action of SIGALRM ends the process even inside a decoder's C code.
-        signal.alarm(self._seconds)
+        signal.alarm(seconds_of(task, self._seconds))
         if isinstance(task, IndexFile):
             self._index(entry, task)
         else:

@@ -17,7 +17,13 @@ from imgscore.images.traits import Traits
 from imgscore.order.timeline import Packed
 from imgscore.store.schema import Fingerprint, HeadRecord, Sighting, Ties
 from imgscore.watches import Watch
-from imgscore.workers.group_messages import CompareNew, FindGroups, GroupsFound
+from imgscore.workers.group_messages import (
+    CompareNew,
+    ComparePairs,
+    FindGroups,
+    FindPairs,
+    GroupsFound,
+)
 from imgscore.workers.library_messages import LibraryPrepared, PrepareLibrary
 from imgscore.workers.link_messages import LinksRefreshed, RefreshLinks
 from imgscore.workers.order_messages import OrderPrepared, PrepareOrder
@@ -135,6 +141,8 @@ OwnTask = (
     | RefreshLinks
     | MakeThumbnail
     | MeasureQuality
+    | FindPairs
+    | ComparePairs
     | FindGroups
     | CompareNew
     | ReadRatings
@@ -142,8 +150,10 @@ OwnTask = (
 )
 """The tasks that are no query. workers/queries.py defines the queries."""
 Task = OwnTask | Query[Any]
-FileTask = IndexFile | MakeThumbnail | MeasureQuality | CompareNew | ReadRatings | TryDevice
-"""The tasks that read one file, compare new images, or try the device. Only file workers do these
+FileTask = (
+    IndexFile | MakeThumbnail | MeasureQuality | ComparePairs | CompareNew | ReadRatings | TryDevice
+)
+"""The tasks that read one file, compare images, or try the device. Only file workers do these
 tasks. A file worker has limits of time and memory."""
 
 OrderTask = PrepareOrder | Rescore | Plan

@@ -19,7 +19,7 @@ from imgscore.embedders import registry
 from imgscore.workers import answer_checks, process
 from imgscore.workers.cpus import cpus
 from imgscore.workers.device import Device
-from imgscore.workers.endings import Starts, end_of, ending, interrupted, is_last
+from imgscore.workers.endings import Starts, end_of, ending, interrupted, is_last, seconds_of
 from imgscore.workers.frames import take_answers
 from imgscore.workers.messages import (
     Answer,
@@ -335,7 +335,7 @@ class Pool:
         return answers
 
     def _seconds(self, task: Task) -> int:
-        return self.settings.file_seconds if isinstance(task, FileTask) else task.seconds
+        return seconds_of(task, self.settings.file_seconds)
 
     def _resubmit(self, task: Task) -> list[tuple[Task, Answer]]:
         """Send a task again, now or later. If no worker can be started, return its answer."""

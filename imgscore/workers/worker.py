@@ -31,6 +31,7 @@ from imgscore.system import accelerators
 from imgscore.system.landlock import confine_writes
 from imgscore.workers import frames, messages, precompile, temporary
 from imgscore.workers.context import Context
+from imgscore.workers.endings import seconds_of
 
 PROGRESS_SECONDS = 1.0
 """The smallest number of seconds between two reports of progress. A progress bar needs no more
@@ -111,7 +112,7 @@ def serve(context: Context, file_seconds: int, *, prepares: bool) -> None:
     context.on_progress = _progress_sender(send)
     while (task := frames.read_task(stdin)) is not None:
         # The default action of SIGALRM ends the process even inside a decoder's C code.
-        signal.alarm(file_seconds if isinstance(task, messages.FileTask) else task.seconds)
+        signal.alarm(seconds_of(task, file_seconds))
         for answer in _attempt(context, task):
             send(answer)
         signal.alarm(0)

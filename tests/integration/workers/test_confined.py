@@ -23,6 +23,7 @@ from imgscore.images.traits import Traits
 from imgscore.links.settings import LinkFolder
 from imgscore.paths import head_file
 from imgscore.store import heads, labels, sightings, similarity, traits, vectors
+from imgscore.store.pair_blocks import PairBlock
 from imgscore.store.schema import Fingerprint, LabelEvent, LabelName, Sighting
 from imgscore.store.store import Store
 from imgscore.store.transaction import Txn
@@ -30,7 +31,7 @@ from imgscore.system.landlock import kernel_support
 from imgscore.watches import Watch
 from imgscore.workers import messages, order_messages, prune_messages, queries
 from imgscore.workers.context import Context
-from imgscore.workers.find_groups import find_groups
+from imgscore.workers.find_pairs import find_pairs
 from imgscore.workers.messages import Answer, FileIndexed, Task
 from imgscore.workers.pool import Pool, WorkerSettings
 from imgscore.workers.training import train
@@ -83,7 +84,7 @@ class Files:
             context._store = store
             record = train(context, messages.Train(TASTE)).record
             store.commit(lambda txn: heads.record(txn, record))
-            index = [part.entries for part in find_groups(context, messages.FindGroups())]
+            index = [part.entries for part in find_pairs(context, messages.FindPairs())]
             store.commit(lambda txn: similarity.add(txn, chain(*index), []))
             self.head = head_file(folder / "heads", TASTE, record.version)
 
@@ -202,6 +203,10 @@ TASKS: dict[type[Any], Callable[[Files], Task]] = {
     messages.MeasureQuality: quality,
     messages.RefreshLinks: links,
     queries.BestQuery: lambda files: queries.BestQuery(TASTE, [files.watch], 5, 0, 0.0),
+    messages.FindPairs: lambda _: messages.FindPairs(),
+    messages.ComparePairs: lambda files: messages.ComparePairs(
+        0, PairBlock(b"".join(files.digests[:2]), bytes([0, 0, 1, 0]))
+    ),
     messages.FindGroups: lambda _: messages.FindGroups(),
     messages.CompareNew: lambda files: messages.CompareNew(files.digests[:2]),
     messages.Train: lambda files: messages.Train(TASTE),

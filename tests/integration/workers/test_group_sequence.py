@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
+from bench.group_store import commit, compare_all
 from imgscore.embedders import registry
 from imgscore.images.decode import decode
 from imgscore.images.traits import Traits
-from imgscore.store import groups, similarity, traits, vectors
-from imgscore.store.groups import NewGroup, Whole
+from imgscore.store import groups, traits, vectors
+from imgscore.store.groups import Whole
 from imgscore.store.store import Store
 from imgscore.store.transaction import Txn
 from imgscore.workers.compare_new import compare_new
-from imgscore.workers.find_groups import find_groups
-from imgscore.workers.group_messages import CompareNew, FindGroups, GroupsFound
+from imgscore.workers.group_messages import CompareNew
 
 SPEC = registry.spec(registry.BUILT_IN, use_filename=False)
 Known = dict[bytes, tuple[bytes, Traits]]
@@ -89,24 +89,10 @@ class Library:
         self.store.commit(write)
 
     def compare_all(self) -> None:
-        for part in find_groups(self.context, FindGroups()):
-            self._commit(part)
+        compare_all(self.store, self.context)
 
     def compare(self, digests: list[bytes]) -> None:
-        self._commit(compare_new(self.context, CompareNew(digests)))
-
-    def _commit(self, part: GroupsFound) -> None:
-        def write(txn: Txn) -> None:
-            if part.first:
-                similarity.clear(txn)
-            similarity.add(txn, part.entries, part.links)
-            wanted = [
-                NewGroup(new.kind, tuple(new.members), new.why, tuple(new.wholes))
-                for new in part.groups
-            ]
-            groups.replace(txn, part.regrouped, wanted)
-
-        self.store.commit(write)
+        commit(self.store, compare_new(self.context, CompareNew(digests)))
 
     def groups(self) -> set[tuple[str, tuple[bytes, ...], tuple[Whole, ...]]]:
         with self.store.read() as txn:
