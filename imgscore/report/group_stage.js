@@ -10,6 +10,9 @@ import { forgetThumbnail, showThumbnail } from "./thumbnails.js";
 // The largest magnification: at 16, one pixel of a 12-megapixel photograph is easy to see.
 const MAX_SCALE = 16;
 
+// The longest side of an image that is shown with the edges of its pixels.
+const ICON = 160;
+
 // A pointer that moves by fewer CSS pixels has clicked, and has not dragged.
 const CLICK_DISTANCE = 6;
 
@@ -26,7 +29,9 @@ export function frameOf(image) {
   const small = make("img", { alt: "", draggable: "false" });
   small.addEventListener("error", () => small.classList.add("missing"));
   showThumbnail(small, image);
-  const element = make("span", { class: "frame" }, small);
+  // An icon fills its frame, too: pixels with edges are easier to compare than a blur.
+  const isIcon = image.width > 0 && Math.max(image.width, image.height) <= ICON;
+  const element = make("span", { class: isIcon ? "frame icon" : "frame" }, small);
   const original = make("img", { alt: "", draggable: "false" });
   original.src = originalOf(image);
   const ready = original.decode().then(

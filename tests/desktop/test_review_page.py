@@ -145,7 +145,8 @@ def test_review_page_keys_label_and_undo(
             assert place is not None
             page.wait_for_selector("#renew:visible", timeout=300_000)  # no key was pressed
             assert page.locator("#tile-0").bounding_box() == place  # nothing moved
-            expect(page.locator("#offer")).to_contain_text("new order, from head 2")
+            # On a slow machine, the daemon trains between the labels, too.
+            expect(page.locator("#offer")).to_contain_text(re.compile(r"new order, from head \d"))
             page.click("#renew")
             expect(page.locator("#status")).to_contain_text("This is the order of head")
     context.close()
