@@ -11,6 +11,9 @@ import { viewer } from "./viewer.js";
 const MARGIN = 900;
 // Milliseconds after a jump until the tiles in the margin are made, too.
 const JUMP_PAUSE = 120;
+// Milliseconds after a scroll until the tiles are in the sequence of the images. Only a screen reader
+// needs it, and to move a tile that is used again costs as much as to make it.
+const REST = 200;
 // The largest number of tiles without an image that are kept for other images: a screen of them.
 const MAX_SPARE = 200;
 
@@ -31,6 +34,10 @@ export const gallery = {
   width: -1,
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   afterJump: undefined,
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  atRest: undefined,
+  /** the top of the window when the tiles were put into sequence */
+  restTop: 0,
 
   /**
    * @param {Image[]} list
@@ -95,6 +102,8 @@ export const gallery = {
     const top = start - margin, bottom = start + innerHeight + margin;
     this.top = start;
     clearTimeout(this.afterJump);
+    clearTimeout(this.atRest);
+    this.atRest = setTimeout(() => this.putInSequence(), REST);
     if (isJump) this.afterJump = setTimeout(() => this.draw(), JUMP_PAUSE);
     const { rows } = this, from = rows.below(top), first = rows.firsts[from] ?? this.list.length;
     let to = from;
@@ -112,6 +121,22 @@ export const gallery = {
     this.mark();
   },
 
+  // Move few tiles: those that were used again are at the end to which the user has scrolled.
+  putInSequence() {
+    const list = $("list"), elements = [...this.tiles].sort(([a], [b]) => a - b).map(([, tile]) => tile.element);
+    const isDown = this.top >= this.restTop;
+    this.restTop = this.top;
+    if (isDown) elements.reverse();
+    /** @type {Node | null} */
+    let last = null;
+    for (const element of elements) {
+      if (isDown && element.nextSibling !== last) list.insertBefore(element, last);
+      const next = isDown ? element : last ? last.nextSibling : list.firstChild;
+      if (!isDown && next !== element) list.insertBefore(element, next);
+      last = element;
+    }
+  },
+
   /**
    * Whether an image is in the window or in the margin around it.
    * @param {number} at
@@ -127,7 +152,7 @@ export const gallery = {
     const tile = this.tiles.get(at) || this.spare.pop() || new Tile((index) => { this.go(index); viewer.open(this.list, index); });
     tile.fill(this.list[at], at, this.list.length, this.rows.place(at));
     this.tiles.set(at, tile);
-    $("list").append(tile.element); // also if it is there: a screen reader reads in this sequence
+    if (!tile.element.isConnected) $("list").append(tile.element);
   },
 
   /** Take the tile from an image. @param {number} at */
