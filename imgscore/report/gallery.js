@@ -131,6 +131,7 @@ export const gallery = {
     let last = null;
     for (const element of elements) {
       if (isDown && element.nextSibling !== last) list.insertBefore(element, last);
+      /** @type {Node | null} */
       const next = isDown ? element : last ? last.nextSibling : list.firstChild;
       if (!isDown && next !== element) list.insertBefore(element, next);
       last = element;
