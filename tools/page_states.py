@@ -15,6 +15,8 @@ from playwright.sync_api import Browser, Page, sync_playwright
 SIZES = {390: 844, 1280: 800, 2560: 1440}
 """Widths and heights in CSS pixels: a phone, a laptop, a large screen."""
 PARTS = ("order", "next", "compare", "search", "suspects", "groups", "failures", "learning")
+AT_ONCE = ("order", "search", "failures", "learning")
+"""The parts that need no answer of the server."""
 
 
 def open_viewer(page: Page) -> None:
@@ -78,7 +80,7 @@ def pictures(page: Page, folder: Path, size: str) -> None:
         parts = [part for part in PARTS if page.locator(f"#tabs [value={part}]").count()]
         for part in parts:
             page.click(f"#tabs [value={part}]")
-            page.wait_for_timeout(1500 if part in ("next", "compare") else 500)
+            page.wait_for_timeout(500 if part in AT_ONCE else 2500)
             page.screenshot(path=folder / f"{part}-{size}-{theme}.png")
         for name, act in STATES.items():
             if (name == "viewer-reasons" or name.startswith("group")) and "next" not in parts:
