@@ -22,6 +22,8 @@ MAX_CPU_PERCENT = 0.1
 MAX_WAKEUPS = 1.0
 LABELS = 20
 """labels before the measurement: enough for a head"""
+SETTLE_SECONDS = 20
+"""the time for what follows from the last work: events of the set dates, the return of memory"""
 STRACE_SECONDS = 20
 CPU_CLOCK = 2
 """as in clock_getcpuclockid(3): the clock of a process's CPU time, ended threads included"""
@@ -71,7 +73,7 @@ def measure(setting: Setting) -> Iterator[Figure]:
             os.rename(file, (sandbox.keep, sandbox.trash)[number % 2] / file.name)
         sandbox.ask("wait")
         eventually(lambda: count_workers(pid) == 0)
-        time.sleep(2)
+        time.sleep(SETTLE_SECONDS)
         before, start = read_usage(pid), time.monotonic()
         time.sleep(seconds)
         after, duration = read_usage(pid), time.monotonic() - start
