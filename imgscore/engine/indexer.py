@@ -386,6 +386,8 @@ class Indexer(Stage[IndexFile]):
             due_at = self._results.due_at(conditions.now, more=bool(self._out))
             if due_at is None or due_at > conditions.now:
                 return Effects()
+            if not self.ctx.store.flush_until_few():
+                return Effects()
             if self.has_backlog(conditions):
                 meanwhile = partial(self.hand_out, conditions)
         elif not len(self._results):

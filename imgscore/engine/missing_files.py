@@ -51,6 +51,8 @@ class MissingFiles:
         ready_at = self.ready_at(indexing=indexing)
         if ready_at is None or ready_at > time.monotonic():
             return [], Effects()
+        if not self.ctx.store.flush_until_few():
+            return [], Effects()
         paths = list(islice(self._paths, GONE_BATCH))
         effects = self.ctx.store.commit(lambda txn: ingest.mark_gone(txn, paths, self.ctx.watches))
         for path in paths:

@@ -32,6 +32,12 @@ use 1.2 kB of memory each."""
 FLUSH_WRITES = 4_096
 """The number of deferred writes that one commit makes. It takes about 10 ms."""
 
+FEW_FILES = 2_048
+"""The number of files whose deferred writes another commit may make: at most 15 ms of CPU time."""
+FLUSH_PARTS = 3
+"""The number of parts that `Store.flush_until_few` writes in a step. An order that sets dates
+between these steps defers the writes of fewer files than these parts make."""
+
 Values = dict[bytes, bytes | None]
 """The new record at each key. None: the key is to be deleted."""
 

@@ -255,6 +255,33 @@ def test_apply_batch_whose_flush_fails_raises_and_keeps_the_deferred_writes(
         assert len(stored(store)) == 8
 
 
+@pytest.mark.usefixtures("full_batches")
+def test_flush_until_few_many_files_writes_parts_in_several_steps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deferred, "FEW_FILES", 4)
+    monkeypatch.setattr(deferred, "FLUSH_WRITES", 5)
+    with Store(tmp_path / "store") as store:
+        seen_files(store, tmp_path / "inbox", 20)
+        order(store, NOW - 50_000)
+        expected, steps, dates = stored(store), 0, NOW - 60_000
+        while not store.flush_until_few():
+            assert stored(store) == expected
+            steps += 1
+            if steps <= 2:  # an order goes on between the steps
+                with store.read() as txn:
+                    files = sorted(sightings.iter_all(txn), key=lambda file: file.path)[:2]
+                dates -= 1_000
+                planned = [
+                    PlannedTouch(file, (dates - number) * SECOND)
+                    for number, file in enumerate(files)
+                ]
+                list(apply.apply_plan(store, planned, "1"))
+                expected = stored(store)
+        assert steps > 1 and len(store.deferred) <= 4
+        assert stored(store) == expected
+
+
 def sorted_numbers(paths: list[bytes]) -> list[int]:
     """The numbers of the files, sorted by path."""
     return sorted(range(len(paths)), key=lambda number: paths[number])
