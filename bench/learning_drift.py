@@ -28,7 +28,7 @@ from learning_tastes import Taste
 from imgscore.heads.base import Fitted
 from imgscore.heads.measures import divergences
 
-FURTHER = (20, 50, 100)
+FURTHER = (20, 35, 50, 100)
 """numbers of further labels"""
 TESTED = 1000
 SCENARIOS = ("all changes", "half changes", "nothing changes", "other images")

@@ -1,14 +1,14 @@
-"""Give recent labels more weight if the taste of a person has changed.
+"""Find the label after which the taste of a person has changed, and leave out the labels before it.
 
-Equal weights are better as long as a taste is stable (bench/LEARNING.md, "Drift"). This module
-therefore compares two ways to predict the last labels: from all other labels with equal weights,
-and with weights that halve with each HALF_LIFE further labels. Unequal weights are used only if
-they are clearly better.
+Equal weights are better as long as a taste is stable (bench/LEARNING.md, "Drift"). For each number
+of CHANGES, this module therefore compares two explanations of that many last labels: a Gaussian
+process that has learned from all older labels, and one that starts with the last labels. Only if
+the second one is clearly better, the older labels do not count.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -25,22 +25,30 @@ from imgscore.heads.kernel_solver import (
 from imgscore.heads.sides import MIN_SIDE, smaller_side, upper_side
 from imgscore.heads.trait_curves import knot_weights, trait_kernel
 
-HALF_LIFE = 25.0
-"""The number of later labels after which the weight of a label is halved."""
-MIN_WEIGHT = 1e-3
-"""The smallest weight of a label, in weights of the newest label. With smaller weights, the
-covariance matrix would be ill-conditioned."""
-PREDICTED = 50
-"""The number of last labels that both ways predict. If the last batch has more labels, all labels
-of this batch are predicted."""
-MIN_PREDICTED_SIDE = 3
-"""The smallest number of keep labels, and of trash labels, among the predicted labels. A person
-who labels all keeps and then all trashes has not changed their taste."""
-ERRORS = 1.0
-"""The number of standard errors by which the mean log loss of unequal weights must be smaller."""
+CHANGES = (20, 25, 32, 40, 50, 63, 80, 100, 125, 160, 200, 250, 320)
+"""The numbers of last labels that may have another taste than the labels before them, in steps of a
+quarter."""
+STEP = 1.25
+"""The ratio of two numbers of CHANGES."""
+FINE_STEPS = 21
+"""The number of changes around the most probable one that are compared at the end. They are one
+label apart for 40 labels, and 8 for 320."""
+OLD_WEIGHT = 0.01
+"""The weight of a label before the change, in weights of a label after it. It is not 0, because a
+new taste can have a part of the old one (bench/LEARNING.md, "Drift")."""
+MIN_OLD = 10
+"""The smallest number of labels before a change. Fewer labels say too little about a taste."""
+MIN_RECENT_SIDE = 3
+"""The smallest number of keep labels, and of trash labels, on both sides of a change. A person who
+labels all keeps and then all trashes has not changed their taste."""
+MIN_EVIDENCE = 8.0
+"""The smallest logarithm of the Bayes factor of a change, in nats. It includes that a change is
+rare."""
+MIN_GAIN = 5.0
+"""The smallest sum by which the log losses of the last labels must be smaller without the older
+labels, in nats, if each label is predicted from the others."""
 MAX_LABELS = 600
-"""The largest number of labels from which the last labels are predicted, the newest ones. The two
-inverses of this size take 0.05 s of CPU time."""
+"""The largest number of labels in which a change is searched, the newest ones."""
 BATCH_SIZE = 5
 """The smallest number of labels with equal times that are more than single labels: a move of many
 files, an import, or a part of the first scan."""
@@ -50,14 +58,10 @@ its labels in parts, whose sequence is that of the paths and says nothing about 
 FAST_GAP_NS = 10**8
 """The largest time between two labels that a program gives, and no person, in ns: one command with
 many files, or the event of one move."""
-NOISE = 1.0
+NOISE = 0.3
 """The noise variance of a label, in units of the target ±1 of keep and trash."""
-MEASURED_WEIGHT = 0.25
-"""The smallest weight of the labels on which the quality of a head is measured after a change: the
-labels of two half-lives. Older labels say what the person liked before."""
-SLOPE = 2.0
-"""The factor from an output to log-odds. It is that of a Gaussian likelihood of the targets ±1
-with the variance NOISE."""
+SLOPE = 3.0
+"""The factor from an output to log-odds. It is the usual slope of the calibration of a head."""
 
 Matrix = NDArray[np.float64]
 
@@ -87,22 +91,17 @@ def recency(
     """Return the weights [n] of labels after a change of the taste, or None without a change.
 
     `inputs`: of the labelled images, in the order of `grades` and `times`. `settings`: those of the
-    recipe. The process that predicts has the mean kernel of all processes of the head.
+    recipe. The process that explains the labels has the mean kernel of all processes of the head.
     """
     age = ages(times)
-    used = np.argsort(age, kind="stable")[:MAX_LABELS]
-    predicted = age[used] < PREDICTED
-    upper = upper_side(grades)[used]
-    if predicted.all() or smaller_side(upper[predicted]) < MIN_PREDICTED_SIDE:
+    used = np.argsort(age, kind="stable")[:MAX_LABELS][::-1]
+    if len(used) < MIN_OLD + CHANGES[0]:
         return None
-    weights = np.maximum(0.5 ** (age / HALF_LIFE), MIN_WEIGHT)
     kernel = _mean_kernel(inputs, used, settings)
-    share = grades[used].astype(np.float64)
-    equal = _losses(kernel, share, np.ones(len(used)))[predicted]
-    gain = equal - _losses(kernel, share, weights[used])[predicted]
-    if gain.mean() <= ERRORS * gain.std() / np.sqrt(len(gain)):
+    start = _first_of_new_taste(kernel, grades[used].astype(np.float64), age[used])
+    if start is None:
         return None
-    return weights
+    return np.where(age <= age[used[start]], 1.0, OLD_WEIGHT)
 
 
 def measured(weights: Matrix | None, upper: Bools) -> Bools:
@@ -114,8 +113,42 @@ def measured(weights: Matrix | None, upper: Bools) -> Bools:
     everything = np.ones(len(upper), bool)
     if weights is None:
         return everything
-    recent = np.asarray(weights >= MEASURED_WEIGHT)
+    recent = np.asarray(weights > OLD_WEIGHT)
     return recent if smaller_side(upper[recent]) >= MIN_SIDE else everything
+
+
+def _first_of_new_taste(kernel: Matrix, grades: Matrix, age: Ints) -> int | None:
+    """Return the row of the first label after the most probable change, or None without a change.
+
+    `kernel`: [n, n], of the labels, the oldest first. `age`: int64 [n], see `ages`.
+
+    For the last labels y and the older labels o, the Bayes factor is p(y) / p(y | o). Both are
+    products of densities of single labels, given the labels before them, which a Cholesky factor
+    contains (Rasmussen and Williams 2006, algorithm 2.1).
+    """
+    target, upper = 2 * grades - 1, upper_side(grades.astype(np.float32))
+    covariance = kernel + np.diag(np.maximum(NOISE / balanced_weights(grades), MIN_NOISE))
+    densities, losses = _explained(covariance, target)
+
+    def best_of(changes: Iterable[int]) -> int | None:
+        best, found = MIN_EVIDENCE, None
+        for start in np.unique([np.count_nonzero(age >= change) for change in changes]):
+            sides = smaller_side(upper[:start]), smaller_side(upper[start:])
+            if start < MIN_OLD or min(sides) < MIN_RECENT_SIDE:
+                continue
+            own_densities, own_losses = _explained(covariance[start:, start:], target[start:])
+            evidence = own_densities.sum() - densities[start:].sum()
+            gain = losses[start:].sum() - own_losses.sum()
+            if evidence > best and gain > MIN_GAIN:
+                best, found = evidence, int(start)
+        return found
+
+    start = best_of(CHANGES)
+    if start is None:
+        return None
+    # Search again in smaller steps: a few labels of the old taste would do harm.
+    around = np.linspace((len(age) - start) / STEP, (len(age) - start) * STEP, FINE_STEPS)
+    return best_of([*CHANGES, *around.round().astype(int)])
 
 
 def _mean_kernel(inputs: Inputs, used: Ints, settings: Mapping[str, Any]) -> Matrix:
@@ -135,15 +168,17 @@ def _mean_kernel(inputs: Inputs, used: Ints, settings: Mapping[str, Any]) -> Mat
     return np.asarray(kernel / total + CONSTANT_VARIANCE)
 
 
-def _losses(kernel: Matrix, grades: Matrix, weights: Matrix) -> Matrix:
-    """Return the log loss [n] of each label, predicted from all other labels, in nats.
+def _explained(covariance: Matrix, target: Matrix) -> tuple[Matrix, Matrix]:
+    """Return two numbers for each label, [n], in nats.
 
-    `weights`: [n], the weights of the labels. The predictions come from the inverse of the
-    covariance (Rasmussen and Williams 2006, 5.12).
+    The first one is the log density of its target, given all labels before it, without a constant.
+    The second one is its log loss, if it is predicted from all other labels (Rasmussen and Williams
+    2006, 5.12). `covariance`: [n, n], of the targets `target`, with noise.
     """
-    target = 2 * grades - 1
-    noise = np.maximum(NOISE / balanced_weights(grades, weights), MIN_NOISE)
-    root = inverse_of_lower(np.linalg.cholesky(kernel + np.diag(noise)))
-    weight = root.T @ (root @ target)
-    odds = SLOPE * (target - weight / np.einsum("ij,ij->j", root, root))
-    return np.asarray(grades * np.logaddexp(0, -odds) + (1 - grades) * np.logaddexp(0, odds))
+    lower = np.linalg.cholesky(covariance)
+    root = inverse_of_lower(lower)
+    whitened = root @ target
+    output = target - (root.T @ whitened) / np.einsum("ij,ij->j", root, root)
+    grade = (target + 1) / 2
+    loss = np.logaddexp(0, SLOPE * output) - grade * SLOPE * output
+    return -0.5 * whitened**2 - np.log(np.diag(lower)), loss

@@ -151,7 +151,7 @@ class Evaluation(msgspec.Struct, frozen=True):
     `left_out`: the number of points that were left out for lack of time. They are the points with
     the fewest labels.
     `pairs`: the quality of the prediction of comparisons. None means that there are none.
-    `taste_changed`: whether recent labels have more weight, and only they are measured.
+    `taste_changed`: whether only the labels after a change of the taste count and are measured.
 
     If there are too few labels, and the head learned from comparisons, `quality` is None and the
     curve is empty.

@@ -50,8 +50,7 @@ class Report(msgspec.Struct, frozen=True):
     none.
     `calibrated`: whether the scores are calibrated. Comparisons alone cannot calibrate scores.
     `from_keeps`: whether random images took the place of trash labels; see from_keeps.py.
-    `taste_changed`: whether recent labels have more weight, and `quality` is that on recent labels;
-    see drift.py.
+    `taste_changed`: whether only the labels after a change count, also in `quality`; see drift.py.
     """
 
     kind: str

@@ -61,7 +61,7 @@ class Response(msgspec.Struct):
     pairs: PairQuality | None = None
     """how well held-out scores predict the comparisons of two images; null if there are none"""
     taste_changed: bool = False
-    """true if the taste has changed: recent labels then have more weight, and only they are
+    """true if the taste has changed: only the labels after the change then count and are
     measured"""
 
 

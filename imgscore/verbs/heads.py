@@ -51,8 +51,8 @@ class HeadReport(msgspec.Struct):
     """false if the head learned from comparisons and from too few labels: a score of 0.5 is then
     the middle of the library, and no probability that you would keep the image"""
     taste_changed: bool = False
-    """true if the taste had changed: recent labels then have more weight, and `quality` is that on
-    recent labels"""
+    """true if the taste had changed: only the labels after the change then count, also in
+    `quality`"""
 
 
 class Response(msgspec.Struct):

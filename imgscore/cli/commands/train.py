@@ -46,6 +46,6 @@ def _describe(row: Response) -> str:
     if row.comparisons:
         count += f", {row.comparisons} comparisons"
     if row.report.taste_changed:
-        count += "; your taste has changed: recent labels count more"
+        count += "; your taste has changed: only recent labels count"
     use = "in use" if row.used else "not used: the previous head is better"
     return f"head {row.head} of taste {row.taste}: {count}{proof}; {use}"

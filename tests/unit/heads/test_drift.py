@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imgscore.heads.base import Examples
-from imgscore.heads.drift import BATCH_GAP_NS, BATCH_SIZE, FAST_GAP_NS, ages, measured
+from imgscore.heads.drift import BATCH_GAP_NS, BATCH_SIZE, FAST_GAP_NS, OLD_WEIGHT, ages, measured
 from imgscore.heads.evaluate import evaluate
 from imgscore.heads.kernel import KernelRecipe
 from imgscore.heads.suspects import suspects
@@ -60,6 +60,22 @@ def test_fit_of_a_stable_taste_gives_all_labels_equal_weights(seed):
     np.testing.assert_array_equal(fitted.held_out.score, plain.held_out.score)
 
 
+@pytest.mark.parametrize("count", [25, 40, 90])
+def test_fit_after_a_change_finds_the_first_label_of_the_new_taste(count):
+    generator = np.random.default_rng(count)
+    kinds = generator.integers(0, 8, OLD + count)
+    keep = (kinds < 4) ^ (np.arange(OLD + count) >= OLD)
+    examples = replace(
+        changing(1, changes=True),
+        embeddings=clusters(generator, kinds),
+        grades=keep.astype(np.float32),
+        times=20 * SECOND * np.arange(OLD + count),
+    )
+    weights = KernelRecipe().fit(examples).recency
+    assert weights is not None
+    assert abs(np.count_nonzero(weights == 1) - count) <= 2
+
+
 def test_fit_of_contradicting_labels_of_one_import_gives_all_labels_equal_weights():
     examples = changing(0, changes=True)
     assert KernelRecipe().fit(replace(examples, times=np.zeros(OLD + NEW, int))).recency is None
@@ -81,7 +97,7 @@ def test_fit_of_more_labels_than_the_exact_solution_allows_learns_the_new_taste(
 def test_train_after_a_change_reports_the_quality_on_recent_labels():
     report = train(changing(0, changes=True)).report
     assert report.taste_changed
-    assert report.quality.labels == 51
+    assert report.quality.labels == NEW
     assert report.quality.auc.value > 0.95
     assert not train(changing(0, changes=False)).report.taste_changed
 
@@ -96,7 +112,7 @@ def test_train_after_a_change_replaces_the_head_of_the_old_taste():
 def test_evaluate_after_a_change_measures_recent_labels():
     evaluation = evaluate(changing(0, changes=True))
     assert evaluation.taste_changed
-    assert evaluation.curve[-1].labels == 51
+    assert evaluation.curve[-1].labels == NEW
 
 
 def test_suspects_after_a_change_are_old_labels():
@@ -129,6 +145,9 @@ def test_ages_of_any_times_never_grow_with_time(times):
 
 
 def test_measured_with_recent_labels_of_one_side_uses_all_labels():
-    weights, upper = np.array([0.1, 0.1, 0.9, 1.0]), np.array([True, True, False, False])
+    weights, upper = (
+        np.array([OLD_WEIGHT, OLD_WEIGHT, 1.0, 1.0]),
+        np.array([True, True, False, False]),
+    )
     assert measured(weights, upper).all()
     assert measured(None, upper).all()
