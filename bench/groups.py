@@ -19,7 +19,7 @@ from bench.figures import Figure, Setting
 from bench.group_store import compare_all, context_of, digest_of, fill
 from imgscore.embedders import registry
 from imgscore.errors import ImageError
-from imgscore.groups.find import MIN_TONES, find_links, tones, unit_rows
+from imgscore.groups.find import MIN_TONES, Links, find_links, tones, unit_rows
 from imgscore.images.decode import decode
 from imgscore.images.pixels import unpacked_fine_grid
 from imgscore.images.traits import Traits
@@ -36,14 +36,14 @@ MAX_CPU_SECONDS = 120
 """60 s of two cores."""
 
 
-def _crop(picture: Image.Image, share: float, random: Random) -> Image.Image:
+def crop(picture: Image.Image, share: float, random: Random) -> Image.Image:
     """A random part with `share` of the area."""
     width, height = (max(8, int(side * share**0.5)) for side in picture.size)
     left, top = random.randint(0, picture.width - width), random.randint(0, picture.height - height)
     return picture.crop((left, top, left + width, top + height))
 
 
-def _watermark(picture: Image.Image) -> Image.Image:
+def watermark(picture: Image.Image) -> Image.Image:
     marked = picture.copy()
     ImageDraw.Draw(marked, "RGBA").text(
         (picture.width * 0.12, picture.height * 0.4), "© SAMPLE",
@@ -71,9 +71,9 @@ CHANGES: dict[str, Callable[[Image.Image, Random], Image.Image]] = {
     "a quarter of the size": lambda picture, _: picture.resize(
         (picture.width // 4, picture.height // 4)
     ),
-    "cropped by 10 %": lambda picture, random: _crop(picture, 0.9, random),
-    "cropped by 30 %": lambda picture, random: _crop(picture, 0.7, random),
-    "watermark": lambda picture, _: _watermark(picture),
+    "cropped by 10 %": lambda picture, random: crop(picture, 0.9, random),
+    "cropped by 30 %": lambda picture, random: crop(picture, 0.7, random),
+    "watermark": lambda picture, _: watermark(picture),
     "brighter": lambda picture, _: ImageEnhance.Brightness(picture).enhance(1.25),
     "frame": lambda picture, random: ImageOps.expand(
         picture, max(6, picture.width // 12), fill=random.choice(["black", "white"])
@@ -89,7 +89,7 @@ def _encoded(picture: Image.Image, quality: int) -> Image.Image:
     return Image.open(data)
 
 
-class _Reader:
+class Reader:
     """Decodes and embeds pictures as a worker does."""
 
     def __init__(self) -> None:
@@ -114,9 +114,13 @@ class _Reader:
 
     def found(self, pairs: list[tuple[int, int]]) -> int:
         """Return the number of pairs that are found to be similar."""
+        return len(self.links(pairs).rows)
+
+    def links(self, pairs: list[tuple[int, int]]) -> Links:
+        """Return the links between the pairs of rows that are similar."""
         rows = unit_rows(matrix(self.values, self.spec), width_of(self.spec))
         listed = np.array(pairs, np.int64).reshape(-1, 2)
-        return len(find_links(images_of(rows, self.traits, self._fine), listed).rows)
+        return find_links(images_of(rows, self.traits, self._fine), listed)
 
     def _fine(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         found = [unpacked_fine_grid(self.traits[row].fine_grid) for row in rows]
@@ -127,7 +131,7 @@ class _Reader:
 
 def measure(setting: Setting) -> Iterator[Figure]:
     """Measure the share of found copies, of wrong pairs, and the CPU time of a pass over all."""
-    reader = _Reader()
+    reader = Reader()
     originals: list[int] = []
     changed: dict[str, list[tuple[int, int]]] = {name: [] for name in CHANGES}
     for number, path in enumerate(setting.images(setting.choose(60, 400), seed=11)):
@@ -170,7 +174,7 @@ def measure(setting: Setting) -> Iterator[Figure]:
     yield from _measure_pass(setting, reader)
 
 
-def _measure_pass(setting: Setting, reader: _Reader) -> Iterator[Figure]:
+def _measure_pass(setting: Setting, reader: Reader) -> Iterator[Figure]:
     """Measure a pass over a large store: mixtures of the images, one in five with a copy."""
     count = setting.choose(5_000, 100_000)
     with Store(setting.scratch / "groups") as store:
