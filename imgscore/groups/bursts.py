@@ -14,6 +14,7 @@ from imgscore.images.traits import GRID_SIDE
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
 
 BURSTS = ((-1.0, 0.85), (0.6, 0.75))
 """The smallest correlations of the grids of two photographs of one burst, each with the smallest
@@ -32,22 +33,24 @@ UNKNOWN, SEPARATE, SAME_FRAME, FRAMES = 0, 1, 2, 3
 class Photographs(NamedTuple):
     """What is known about the images. `grids`: centred and of unit length, float32 [n, 256].
 
-    `aspects`: the width / height, float64 [n]. `fine`: see `find.Images`.
+    `aspects`: the width / height, float64 [n]. `pixels`: width × height, int64 [n]; 0: not known.
+    `fine`: see `find.Images`.
     """
 
     shots: Sequence[Shot]
     grids: Floats
     aspects: NDArray[np.float64]
+    pixels: Ints
     fine: FineGrids | None
 
 
 def judge(
-    photographs: Photographs, pairs: Ints, cosine: Floats, linked: NDArray[np.bool_], gains: Floats
-) -> NDArray[np.int64]:
+    photographs: Photographs, pairs: Ints, cosine: Floats, linked: Bools, changed: Bools
+) -> Ints:
     """Return what the pairs of rows are, int64 [p]: UNKNOWN, SEPARATE, SAME_FRAME or FRAMES.
 
-    `linked`: whether the pictures are similar, bool [p]. `gains`: not 0 if one image of a pair is a
-    crop, or is framed or marked, float32 [p].
+    `linked`: whether the pictures are similar, bool [p]. `changed`: whether one of them is a crop,
+    or is mirrored, framed or marked, bool [p].
 
     Blank photographs, such as those of a lens cap, are no burst.
     """
@@ -62,7 +65,7 @@ def judge(
         elif are_burst(first, second) and one.any() and two.any():
             at_once = gap(first, second) == 0
             edited = at_once and _are_edited(photographs, pair)
-            if linked[at] and at_once and (edited or gains[at] or _are_equal(photographs, pair)):
+            if linked[at] and at_once and (edited or changed[at] or _are_equal(photographs, pair)):
                 found[at] = SAME_FRAME
                 continue
             correlation = float(one @ two)
@@ -76,12 +79,18 @@ def judge(
 def _are_edited(photographs: Photographs, pair: Ints) -> bool:
     """Return whether two photographs with equal times are versions of one, by their numbers.
 
-    No camera takes two photographs in one hundredth of a second, or changes its aspect ratio. A
-    screenshot or a crop, to which the EXIF data were copied, has another one.
+    No camera takes two photographs in one hundredth of a second, or changes its size within one
+    second. A screenshot or a crop, to which the EXIF data were copied, has another size. A camera
+    can turn a photograph, so only the number of pixels counts, and the aspect ratio if it is not
+    known.
     """
+    if photographs.shots[int(pair[0])].seconds % 1 > 0:
+        return True
+    first, second = photographs.pixels[pair].tolist()
+    if first and second:
+        return bool(first != second)
     quotient = photographs.aspects[pair[0]] / photographs.aspects[pair[1]]
-    has_fraction = photographs.shots[int(pair[0])].seconds % 1 > 0
-    return bool(has_fraction or abs(np.log(quotient)) > MAX_DISTORTION)
+    return bool(abs(np.log(quotient)) > MAX_DISTORTION)
 
 
 def _are_equal(photographs: Photographs, pair: Ints) -> bool:

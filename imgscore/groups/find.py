@@ -92,7 +92,8 @@ class Images(NamedTuple):
 
     `rows`: float16 or float32 [n, d], the results of `unit_rows`. `grids`: float32 [n, 256], the
     luma of the grids, from 0 to 255; zeros if a grid is not known. `aspects`: float64 [n], the
-    width / height. `fine`: returns the fine grids of some images.
+    width / height. `fine`: returns the fine grids of some images. `pixels`: width × height, int64
+    [n].
     """
 
     rows: Floats | NDArray[np.float16]
@@ -100,6 +101,7 @@ class Images(NamedTuple):
     aspects: NDArray[np.float64]
     shots: Sequence[Shot]
     fine: FineGrids | None = None
+    pixels: Ints | None = None
 
 
 class Links(NamedTuple):
@@ -142,16 +144,17 @@ def find_links(images: Images, pairs: Ints) -> Links:
         first, second = (images.rows[side[part]].astype(np.float32) for side in (left, right))
         cosine[part] = np.einsum("ij,ij->i", first, second)
     grids = _centred(images.grids)
-    mirrored = grids.reshape(-1, GRID_SIDE, GRID_SIDE)[:, :, ::-1].reshape(grids.shape)
+    turned = grids.reshape(-1, GRID_SIDE, GRID_SIDE)[:, :, ::-1].reshape(grids.shape)
     plain = np.einsum("ij,ij->i", grids[left], grids[right])
-    flipped = np.einsum("ij,ij->i", grids[left], mirrored[right])
+    flipped = np.einsum("ij,ij->i", grids[left], turned[right])
     number = tones(images.grids)
     rich = np.asarray(number >= MIN_TONES)
     kinds, gain = np.zeros(len(pairs), np.int64), np.zeros(len(pairs), np.float32)
-    kinds[(flipped >= EQUAL_GRIDS) & (cosine >= MIRROR_COSINE) & rich[pairs].all(axis=1)] = MIRRORED
     kinds[(plain >= EQUAL_GRIDS) & (cosine >= MIN_COSINE)] = NEAR
-    _drop_other_details(images, pairs, kinds)
     kinds[(plain >= MIN_CORRELATION) & (cosine >= EQUAL_COSINE)] = NEAR
+    _drop_other_details(images, pairs, kinds)
+    mirrored = (flipped >= EQUAL_GRIDS) & (cosine >= MIRROR_COSINE) & rich[pairs].all(axis=1)
+    kinds[mirrored & (kinds == 0)] = MIRRORED
     _find_parts(images, pairs, cosine, kinds, number, gain)
     _find_crops(images, pairs, kinds, gain)
     _find_marked(images, pairs, cosine, kinds, number, gain)
@@ -352,8 +355,10 @@ def _apply_shots(
 
     Versions of one photograph stay near-duplicates.
     """
-    photographs = bursts.Photographs(images.shots, grids, images.aspects, images.fine)
-    found = bursts.judge(photographs, pairs, cosine, kinds > 0, gain)
+    pixels = np.zeros(len(grids), np.int64) if images.pixels is None else images.pixels
+    photographs = bursts.Photographs(images.shots, grids, images.aspects, pixels, images.fine)
+    changed = np.asarray((gain != 0) | (kinds == MIRRORED))
+    found = bursts.judge(photographs, pairs, cosine, kinds > 0, changed)
     kinds[found == bursts.SEPARATE] = 0
     kinds[(found == bursts.SAME_FRAME) & (kinds == 0)] = NEAR
     kinds[found == bursts.FRAMES] = BURST

@@ -46,6 +46,10 @@ MIN_ONE_SIGN, MIN_STRONG = 0.3, 20.0
 levels, at which this is not needed. Blur and sharpening change little, in both directions."""
 MAX_ALIKE = 0.8
 """The largest correlation of the edges of both versions in the changed part."""
+MIN_OWN, MIN_KEPT = 0.1, 0.08
+"""The smallest share of the edges of the difference that the better version must have itself, so
+that the marked version must keep some of them; and how much of them it must keep at least. With
+less, the part of the picture was replaced: two windows that show different pictures."""
 VEIL_SLOPES = np.arange(0.25, 0.81, 0.1)
 """The factors by which a veil weakens edges."""
 MIN_VEILED, MIN_VEILED_MORE = 0.5, 0.15
@@ -121,7 +125,7 @@ def _judged(pair: _Pair) -> tuple[NDArray[np.int64], Bools]:
     strength = _sum(np.abs(pair.difference) * pair.changed)
     one_sign = np.abs(_sum(pair.difference * pair.changed)) / np.maximum(strength, 1)
     strength /= np.maximum(_sum(pair.changed), 1)
-    added, alike = _added(pair)
+    added, alike, kept = _added(pair)
     veils = is_equal & (one_sign >= MIN_VEIL_ONE_SIGN) & (strength >= MIN_VEIL_STRENGTH)
     veils &= pair.changed.mean(axis=(1, 2)) >= MIN_VEIL_SHARE
     veiled = np.zeros((2, len(pair.first)), np.float32)
@@ -133,7 +137,8 @@ def _judged(pair: _Pair) -> tuple[NDArray[np.int64], Bools]:
         has_more = (one_sign >= MIN_ONE_SIGN) & (sign * added >= MIN_ADDED)
         has_more |= (strength >= MIN_STRONG) & (sign * added >= CLEARLY_ADDED)
         has_more &= (alike <= MAX_ALIKE) & ~is_veiled[1 - at]
-        sides[is_equal & (quiet[at] >= MIN_QUIET) & (has_more | is_veiled[at])] += sign
+        is_marked = is_equal & (quiet[at] >= MIN_QUIET) & kept[at] & (has_more | is_veiled[at])
+        sides[is_marked] += sign
     same = is_equal & (deviation >= MIN_JOIN_DEVIATION) & (roughness <= MAX_JOIN_ROUGHNESS)
     return sides, same & (np.maximum(*quiet) >= MIN_JOIN_QUIET)
 
@@ -167,22 +172,27 @@ def _quiet(pair: _Pair, image: Floats) -> Floats:
     )
 
 
-def _added(pair: _Pair) -> tuple[Floats, Floats]:
-    """Return how many more edges the second image has in the changed part, and their correlation.
+def _added(pair: _Pair) -> tuple[Floats, Floats, Bools]:
+    """Compare the edges of both images in the changed part.
 
-    The first value is a share of the edges of the difference, from -1 to 1.
+    Return how many more edges the second image has, as a share of the edges of the difference, from
+    -1 to 1; the correlation of the edges; and for each image whether the other one keeps its edges,
+    bool [2, p].
     """
     count = len(pair.first)
-    lengths, products = np.zeros((3, count), np.float32), np.zeros((3, count), np.float32)
+    lengths, squares = np.zeros((3, count), np.float32), np.zeros((3, count), np.float32)
+    product = np.zeros(count, np.float32)
     for axis in (1, 2):
         used = _either(pair.changed, axis)
         edges = [np.diff(image, axis=axis) * used for image in pair[:3]]
         lengths += [_sum(np.abs(edge)) for edge in edges]
-        one, two, _ = edges
-        products += [_sum(one * one), _sum(two * two), _sum(one * two)]
+        squares += [_sum(np.square(edge)) for edge in edges]
+        product += _sum(edges[0] * edges[1])
     added = (lengths[1] - lengths[0]) / np.maximum(lengths[2], 1)
-    alike = products[2] / np.sqrt(np.maximum(products[0] * products[1], 1))
-    return np.asarray(added), np.asarray(alike)
+    alike = product / np.sqrt(np.maximum(squares[0] * squares[1], 1))
+    own = squares[:2]
+    kept = (own < MIN_OWN * squares[2]) | (product >= MIN_KEPT * own)
+    return np.asarray(added), np.asarray(alike), np.asarray(kept)
 
 
 def _veiled(images: tuple[Floats, Floats], changed: Bools) -> Floats:

@@ -45,6 +45,10 @@ of a burst is shifted a little."""
 SIMILAR_BLOCKS = 0.75
 """The smallest mean correlation of the blocks of images with equal grids. Copies with a watermark
 have correlations from 0.72, and nearly all from 0.85; different pages of one layout up to 0.70."""
+REPLACED_SIDE, MIN_REPLACED_TEXTURE, MAX_REPLACED = 8, 8.0, 0.25
+"""The side of a square in cells; and the smallest standard deviation of a square of both images, in
+levels, and the largest correlation, at which the square shows something else. It is a fourth of a
+block, because a small picture in a window fills no block."""
 GOOD_BLOCK, MIN_GOOD = 0.8, 0.75
 """The smallest correlation of a block that agrees, and the smallest share of such blocks."""
 MIN_TEXTURE, MIN_TEXTURED = 3.0, 5
@@ -191,10 +195,25 @@ def are_different(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> Bools:
     """Return whether images with equal grids have other details, bool [p].
 
     `first`, `second`: the fine grids, uint8 [p, 64, 64]. Images with few details are not different.
+    A small part of a screen can show something else, such as another picture in the same window.
     """
     everything = np.tile([0.0, 0.0, 1.0, 1.0], (len(first), 1))
     match = compared(first, sums_of(second), everything)
-    return np.asarray((match.blocks < SIMILAR_BLOCKS) & (match.textured >= MIN_TEXTURED))
+    differ = (match.blocks < SIMILAR_BLOCKS) & (match.textured >= MIN_TEXTURED)
+    one, two = (_in_squares(fine) for fine in (first, second))
+    deviations = [np.sqrt(np.square(squares).mean(axis=2)) for squares in (one, two)]
+    product = (one * two).mean(axis=2)
+    replaced = np.minimum(*deviations) >= MIN_REPLACED_TEXTURE
+    replaced &= product < MAX_REPLACED * deviations[0] * deviations[1]
+    return np.asarray(differ | replaced.any(axis=1))
+
+
+def _in_squares(fine: NDArray[np.uint8]) -> Floats:
+    """Return the centred squares of REPLACED_SIDE cells of fine grids, float32 [p, n, cells]."""
+    count, number = len(fine), FINE_GRID_SIDE // REPLACED_SIDE
+    cut = fine.reshape(count, number, REPLACED_SIDE, number, REPLACED_SIDE)
+    squares = cut.transpose(0, 1, 3, 2, 4).reshape(count, number**2, REPLACED_SIDE**2)
+    return np.asarray(squares - squares.mean(axis=2, keepdims=True, dtype=np.float32), np.float32)
 
 
 def contents(fine: NDArray[np.uint8]) -> NDArray[np.float64]:

@@ -99,7 +99,8 @@ def images_of(
         if len(found.grid) == GRID_SIDE**2:
             grids[row] = np.frombuffer(found.grid, np.uint8)
     aspects = np.array([max(found.width, 1) / max(found.height, 1) for found in known], np.float64)
-    return Images(rows, grids, aspects, [shot_of(found) for found in known], fine)
+    pixels = np.array([found.width * found.height for found in known], np.int64)
+    return Images(rows, grids, aspects, [shot_of(found) for found in known], fine, pixels)
 
 
 def linked(library: Library, pairs: Ints) -> list[Link]:

@@ -43,7 +43,9 @@ def kinds(
 ) -> list[int]:  # fmt: skip
     rows = np.array([[1, 0], [cosine, np.sqrt(1 - cosine**2)]], np.float32)
     aspects = np.array([image.width / image.height for image in (first, second)])
-    images = Images(rows, np.stack([grid(first), grid(second)]), aspects, shots)
+    pixels = np.array([image.width * image.height for image in (first, second)], np.int64)
+    grids = np.stack([grid(first), grid(second)])
+    images = Images(rows, grids, aspects, shots, pixels=pixels)
     if fine:
         images = images._replace(
             fine=lambda rows: fine_grids([(first, second)[row] for row in rows])
@@ -162,8 +164,25 @@ def test_find_links_of_edited_photographs_with_their_times_finds_no_burst() -> N
     for other in (screen, image.crop((20, 10, 300, 290)), image.crop((0, 0, 320, 250)), marked):
         for cosine in (0.8, 0.9, 0.98):
             assert kinds(image, other, cosine, shots, fine=True) in ([NEAR], [PART])
+    crops = image.crop((0, 0, 290, 290)), image.crop((60, 60, 320, 320))
+    assert kinds(*crops, 0.95, shots, fine=True) in ([NEAR], [PART])
+    mirrored = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    assert kinds(image, mirrored, 0.95, shots, fine=True) == [MIRRORED]
     frame = picture(7).resize((320, 240))
     assert kinds(picture(7), frame, 0.9, (Shot("C", 10.0), Shot("C", 11.0)), fine=True) == [BURST]
+
+
+def test_find_links_of_windows_that_show_different_pictures_finds_no_pair() -> None:
+    windows = []
+    for seed in (8, 9):
+        window = Image.new("L", (320, 320), 230)
+        window.paste(60, (0, 0, 320, 30))
+        for row in range(60, 300, 20):
+            window.paste(120 + row % 60, (10, row, 60, row + 12))
+        window.paste(picture(seed).resize((60, 60)), (170, 150))
+        windows.append(window)
+    assert kinds(*windows, 0.98, fine=True) == []
+    assert kinds(windows[0], windows[0].resize((200, 200)), 0.98, fine=True) == [NEAR]
 
 
 def test_find_links_of_blank_photographs_finds_no_burst() -> None:
