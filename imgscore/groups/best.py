@@ -11,7 +11,7 @@ from math import log2, sqrt
 from statistics import median
 from typing import NamedTuple
 
-VERSION = 4
+VERSION = 5
 """The version of the facts. If it is increased, the images of all groups are measured again."""
 
 
@@ -41,6 +41,8 @@ class Quality(NamedTuple):
     """the entropy of the luma in bits, from 0 to 6: a wrong exposure joins tones"""
     brightness: float | None = None
     """the mean luma, from 0 to 1"""
+    white: float | None = None
+    """the luma of the brightest parts, from 0 to 1: a short exposure makes paper grey"""
 
     @property
     def is_measured(self) -> bool:
@@ -111,6 +113,14 @@ _PLAIN_FACTS, _CLIPPED_FACTS = (
 MAX_CLIPPED = 0.35
 """The largest root of the share of clipped pixels that counts, above the smallest one in the group.
 A white background is clipped or not by a change of the exposure that is not visible."""
+WHITE_WEIGHT = -12.0
+"""The weight of a white that is darker than the brightest one of the group. It counts fully in a
+group of drawings, and not in one of photographs, because a brighter photograph can be wrong."""
+SIMILAR_WHITE = 0.04
+"""The difference of two whites that is no other exposure, but noise or compression."""
+DRAWING_TONES, PHOTOGRAPH_TONES = 4.0, 5.5
+"""The entropy of the tones of a drawing and of a photograph, in bits. The image of the group with
+the largest entropy counts."""
 STEP_WEIGHT = -0.35
 """The weight of the excess of the compression's step: how far another image of the group has a
 smaller step. This image must have as many pixels and nearly as much detail. A blurred or scaled
@@ -138,6 +148,8 @@ def best_first(
         sums = _sums_with_medians(members)
     for index, excess in _excesses(members):
         sums[index] += STEP_WEIGHT * excess
+    for index, loss in _lost_whites(members):
+        sums[index] += WHITE_WEIGHT * loss
     if wholes:
         pairs = [(a, b) for a, b, gain in wholes if _replaces(members[a], members[b], gain)]
         _put_behind(sums, pairs)
@@ -246,6 +258,20 @@ def _excesses(members: Sequence[Quality]) -> Iterator[tuple[int, float]]:
             # The images up to this place have enough detail to replace the image.
             end = bisect_left(rivals, (SIMILAR_DETAIL * loss + 1e-9,))
             yield index, steps[index] - min(steps[index], least[end - 1])
+
+
+def _lost_whites(members: Sequence[Quality]) -> Iterator[tuple[int, float]]:
+    """Yield (index of an image, how much darker its white is), if the group shows a drawing."""
+    whites = [member.white for member in members if member.white is not None]
+    if not whites or max(whites) - min(whites) <= SIMILAR_WHITE:
+        return
+    entropies = (member.tones for member in members if member.tones is not None)
+    tones = max(entropies, default=PHOTOGRAPH_TONES)
+    share = (PHOTOGRAPH_TONES - tones) / (PHOTOGRAPH_TONES - DRAWING_TONES)
+    most = max(whites) - SIMILAR_WHITE
+    for index, member in enumerate(members):
+        if share > 0 and member.white is not None and member.white < most:
+            yield index, min(share, 1.0) * (most - member.white)
 
 
 def _step(image: Quality) -> float:

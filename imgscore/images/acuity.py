@@ -37,6 +37,8 @@ CLIPPED_SQUARE = 16
 TONE_SIDE, TONE_LEVELS = 64, 4
 """The side in pixels of the small view whose tones are counted, and the number of levels of luma
 that count as one tone. Noise makes no new tones in means of many pixels."""
+WHITE_SHARE = 0.99
+"""The share of this view that is darker than its white."""
 VISIBLE_VARIANCE = 12.0
 """The variance of luma (levels²) that structure needs to be visible as detail: a deviation of 3."""
 NOISE_SHARE = 1.25
@@ -82,6 +84,7 @@ class Acuity(NamedTuple):
     shadows: float
     tones: float
     brightness: float
+    white: float
 
 
 class _Tiles(NamedTuple):
@@ -233,14 +236,15 @@ def _step_of(coefficients: NDArray[np.float32]) -> float:
     return 1.0
 
 
-def _tones(luma: Image.Image) -> tuple[float, float]:
-    """Return the entropy of the luma in bits, from 0 to 6, and its mean, from 0 to 1."""
+def _tones(luma: Image.Image) -> tuple[float, float, float]:
+    """Return the entropy of the luma in bits, from 0 to 6; its mean, and its white, from 0 to 1."""
     small = luma.resize((TONE_SIDE, TONE_SIDE), Image.Resampling.BOX)
     counts = np.array(small.histogram(), np.float64)
     shares = counts.reshape(-1, TONE_LEVELS).sum(axis=1) / counts.sum()
     shares = shares[shares > 0]
     mean = float(counts @ np.arange(256) / counts.sum() / 255)
-    return float(-(shares * np.log2(shares)).sum()), mean
+    white = np.searchsorted(counts.cumsum(), WHITE_SHARE * counts.sum()) / 255
+    return float(-(shares * np.log2(shares)).sum()), mean, float(white)
 
 
 def _clipped(image: Image.Image) -> tuple[float, float]:

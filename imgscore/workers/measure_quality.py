@@ -65,4 +65,5 @@ def quality_of(data: bytes) -> Quality:
         shadows=measured.shadows,
         tones=measured.tones,
         brightness=measured.brightness,
+        white=measured.white,
     )

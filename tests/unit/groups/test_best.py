@@ -32,6 +32,7 @@ qualities = st.builds(
     shadows=shares,
     tones=st.none() | st.floats(0, 6),
     brightness=shares,
+    white=shares,
 )
 
 
@@ -82,6 +83,19 @@ def test_best_first_with_a_longer_exposure_puts_the_image_last_though_it_has_mor
 def test_best_first_with_a_shorter_exposure_puts_the_image_last() -> None:
     darker = SHARP._replace(detail=1.6e4, highlights=0.0, tones=4.6, brightness=0.31)
     assert best_first([darker, SHARP._replace(highlights=0.01)]) == [1, 0]
+
+
+def test_best_first_of_drawings_on_paper_puts_the_one_with_grey_paper_last() -> None:
+    drawing = SHARP._replace(tones=2.5, brightness=0.9, white=1.0, highlights=0.8)
+    grey = drawing._replace(brightness=0.65, white=0.73, highlights=0.0)
+    assert best_first([grey, drawing]) == [1, 0]
+    assert best_first([grey._replace(white=None), drawing]) == [0, 1], "the brightness alone"
+
+
+def test_best_first_of_photographs_does_not_prefer_the_whiter_one() -> None:
+    evening = SHARP._replace(tones=5.6, brightness=0.3, white=0.6)
+    brighter = evening._replace(tones=5.5, brightness=0.45, white=0.85, detail=2.2e4)
+    assert best_first([brighter, evening]) == [1, 0]
 
 
 def test_best_first_of_images_with_a_white_background_prefers_the_sharp_one() -> None:

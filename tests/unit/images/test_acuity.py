@@ -170,3 +170,13 @@ def test_measure_of_a_noisy_or_small_picture_finds_the_same_tones() -> None:
     small = image.resize((image.width // 2, image.height // 2))
     assert measure(noisy).tones == pytest.approx(tones, abs=0.15)
     assert measure(np.asarray(small)).tones == pytest.approx(tones, abs=0.15)
+
+
+def test_measure_of_a_drawing_finds_the_white_of_its_paper() -> None:
+    paper = np.full((400, 600, 3), 255, np.uint8)
+    paper[100:300, 200:400] = 30
+    noise = np.random.default_rng(4).normal(0, 5, paper.shape)
+    assert measure(paper).white == 1
+    assert measure((paper * 0.7).astype(np.uint8)).white == pytest.approx(0.7, abs=0.01)
+    noisy = np.clip(paper * 0.7 + noise, 0, 255).astype(np.uint8)
+    assert measure(noisy).white == pytest.approx(0.7, abs=0.02)
