@@ -1,6 +1,7 @@
 """The cost of groups in the plan of a large inbox: CPU time with a fifth of the files in groups.
 
-Without the setting `groups`, the same store is planned as if it contained no groups. The files are
+A plan is made as by a worker that has not prepared it: with the load of the files. Without the
+setting `groups`, the same store is planned as if it contained no groups. The files are
 tiny, and their scores, qualities and groups synthetic.
 """
 
@@ -26,7 +27,7 @@ from imgscore.store.qualities import QualityRecord
 from imgscore.store.store import Store
 from imgscore.store.transaction import Txn
 from imgscore.watches import Watch
-from imgscore.workers.plan_inbox import plan_inbox
+from imgscore.workers.order_planner import OrderPlanner
 
 HEAD = "1"
 ROUNDS = 5
@@ -46,7 +47,8 @@ def measure(setting: Setting) -> Iterator[Figure]:
         store.commit(add_groups)
         for title in ("unsorted", "in order"):
             yield _figure(store, watch, count, title)
-            touches = plan_inbox(store, watch, HEAD).touches
+            with OrderPlanner(store) as planner:
+                touches = list(planner.plan(watch, HEAD).touches())
             for touch in touches:
                 os.utime(touch.sighting.path, ns=(touch.after_ns, touch.after_ns))
 
@@ -110,5 +112,6 @@ def _figure(store: Store, watch: Watch, count: int, title: str) -> Figure:
 def cpu_seconds(store: Store, watch: Watch, mode: Literal["off", "together"]) -> float:
     """Return the CPU seconds of one plan."""
     start = time.process_time()
-    plan_inbox(store, replace(watch, groups=mode), HEAD)
+    with OrderPlanner(store) as planner:
+        planner.plan(replace(watch, groups=mode), HEAD)
     return time.process_time() - start

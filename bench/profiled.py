@@ -28,7 +28,7 @@ def _retrain(folder: Path) -> None:
     from imgscore.watches import Watch
     from imgscore.workers.context import Context
     from imgscore.workers.messages import Rescore, Train
-    from imgscore.workers.plan_inbox import plan_inbox
+    from imgscore.workers.order_planner import OrderPlanner
     from imgscore.workers.scoring import rescore
     from imgscore.workers.training import train
 
@@ -53,7 +53,9 @@ def _retrain(folder: Path) -> None:
         with Store(sandbox.store_folder) as store:
             store.commit(lambda txn: scores.record(txn, "default", "1", packed))
             watch = Watch(inbox, (), (), "default", "best-newest")
-            for _ in apply_plan(store, plan_inbox(store, watch, "1").touches, "1"):
+            with OrderPlanner(store) as planner:
+                touches = list(planner.plan(watch, "1").touches())
+            for _ in apply_plan(store, touches, "1"):
                 pass
 
     measured()

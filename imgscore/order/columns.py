@@ -7,6 +7,8 @@ Tests compare both. The functions do not read the disk or the clock.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -16,7 +18,7 @@ from imgscore.order.blocks import Block
 from imgscore.order.entries import NANOSECONDS
 from imgscore.order.plan import Direction
 from imgscore.order.spacing import EARLIEST, STEP, fill_gap, keepable, widen_gap
-from imgscore.order.stable_order import longest_run, stable_members, with_blocks
+from imgscore.order.stable_order import longest_run, stable_members
 from imgscore.order.timeline import Packed
 
 Ints = NDArray[np.int64]
@@ -76,18 +78,20 @@ def plan_columns(
     """Return the plan that `plan.plan_with_timeline` would make. No score is NaN."""
     best: Literal[0, -1] = -1 if direction == "best-newest" else 0
     scores, deviations = columns.scores.copy(), columns.deviations.copy()
-    for members, score, deviation in blocks:
-        scores[[*members]], deviations[[*members]] = score, deviation
+    every = _Blocks.of([block.members for block in blocks])
+    scores[every.members] = np.repeat([block.score for block in blocks], every.sizes)
+    deviations[every.members] = np.repeat([block.deviation for block in blocks], every.sizes)
     if best == 0:
         scores = -scores
-    joined = [block.members[::-1] if best else block.members for block in blocks]
-    joined = [members for members in joined if len(members) > 1]
+    several = [block.members for block in blocks if len(block.members) > 1]
+    joined = _Blocks.of([members[::-1] for members in several] if best else several)
     lows, highs = scores - deviations, scores + deviations
     order = _wanted_order(columns, scores, lows, highs, joined, best)
     now = now_ns // NANOSECONDS
     dates = _space(columns.seconds[order], columns.keepable[order], now)
     inner = np.zeros(len(order), np.bool_)
-    inner[[i for members in joined for i in members[1:]]] = True
+    inner[joined.members] = True
+    inner[joined.first] = False
     timeline = (
         dates.tobytes(),
         np.maximum.accumulate(lows[order]).tobytes(),
@@ -95,6 +99,50 @@ def plan_columns(
         inner[order].tobytes(),
     )
     return ColumnPlan(order, dates, timeline)
+
+
+@dataclass(frozen=True, eq=False)
+class _Blocks:
+    """Blocks of entries, one after the other.
+
+    `lists`: the entries of each block. `members`: all of them. `sizes`, `starts`: the number of the
+    members of each block, and the place of its first member in `members`.
+    """
+
+    lists: Sequence[Sequence[int]]
+    members: Ints
+    sizes: Ints
+    starts: Ints
+
+    @classmethod
+    def of(cls, lists: Sequence[Sequence[int]]) -> _Blocks:
+        members = np.fromiter(chain.from_iterable(lists), np.int64)
+        sizes = np.fromiter(map(len, lists), np.int64, len(lists))
+        return cls(lists, members, sizes, np.cumsum(sizes) - sizes)
+
+    @property
+    def first(self) -> Ints:
+        """The first entry of each block."""
+        return self.members[self.starts]
+
+    def joined(self, order: Ints, count: int) -> Ints:
+        """Return an order of all `count` entries with each block at its first member in `order`."""
+        block = np.full(count, -1, np.int64)
+        block[self.members] = np.repeat(np.arange(len(self.lists)), self.sizes)
+        block = block[order]
+        _, first = np.unique(block, return_index=True)
+        sizes = np.where(block < 0, 1, 0)
+        heads = first[block[first] >= 0]
+        sizes[heads] = self.sizes[block[heads]]
+        places = np.cumsum(sizes) - sizes
+        result = np.empty(count, np.int64)
+        result[places[block < 0]] = order[block < 0]
+        own = self.sizes[block[heads]]
+        inner = np.arange(own.sum()) - np.repeat(np.cumsum(own) - own, own)
+        result[np.repeat(places[heads], own) + inner] = self.members[
+            np.repeat(self.starts[block[heads]], own) + inner
+        ]
+        return result
 
 
 def _smallest_after(values: Reals) -> Reals:
@@ -107,16 +155,17 @@ def _wanted_order(
     scores: Reals,
     lows: Reals,
     highs: Reals,
-    blocks: Sequence[Sequence[int]],
+    blocks: _Blocks,
     best: Literal[0, -1],
 ) -> Ints:
     """Return the indices of the entries as `stable_order.wanted_order` does."""
     slots, may_stay = columns.seconds // STEP, columns.keepable.copy()
-    if blocks:
+    if len(blocks.members):
         known = np.where(may_stay, slots, -1).tolist()
-        stable = stable_members([slot if slot >= 0 else None for slot in known], blocks, best)
-        members = np.array([i for block in blocks for i in block], np.int64)
-        may_stay[members] = np.isin(members, np.array([*stable], np.int64))
+        may_be = [slot if slot >= 0 else None for slot in known]
+        stable = stable_members(may_be, blocks.lists, best)
+        may_stay[blocks.members] = False
+        may_stay[[*stable]] = columns.keepable[[*stable]]
     candidates = np.flatnonzero(may_stay)
     in_time = candidates[np.lexsort((lows[candidates], -highs[candidates], slots[candidates])),]
     rows = (slots[in_time], -highs[in_time], lows[in_time], in_time)
@@ -124,18 +173,16 @@ def _wanted_order(
     places = (np.maximum.accumulate(lows[kept]) + _smallest_after(highs[kept])) / 2
     is_moved = np.ones(len(scores), np.bool_)
     is_moved[kept] = False
-    for block in blocks:
+    if len(blocks.members):
         # A block stands at its kept members. If it has none, its first member is inserted for all.
-        rest = block[1:] if is_moved[[*block]].all() else block
-        is_moved[[*rest]] = False
+        is_new = np.logical_and.reduceat(is_moved[blocks.members], blocks.starts)
+        is_moved[blocks.members] = False
+        is_moved[blocks.first[is_new]] = True
     moved = np.flatnonzero(is_moved)
     moved = moved[np.lexsort((columns.ranks[moved], columns.seconds[moved], scores[moved]))]
     at = np.searchsorted(places, scores[moved], side="right")
     order = np.insert(kept, at, moved)
-    if blocks:
-        block_of = {i: block for block in blocks for i in block}
-        order = np.array(with_blocks(order.tolist(), block_of), np.int64)
-    return order
+    return blocks.joined(order, len(scores)) if len(blocks.members) else order
 
 
 def _space(seconds: Ints, may_stay: Bools, now: int) -> Ints:

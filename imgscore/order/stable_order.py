@@ -74,7 +74,7 @@ def wanted_order(
             done = upto
         order.append(i)
     order += kept[done:]
-    return with_blocks(order, block_of) if blocks else order
+    return _with_blocks(order, block_of) if blocks else order
 
 
 def _stable(
@@ -91,7 +91,7 @@ def _stable(
     return result
 
 
-def with_blocks(order: Sequence[int], block_of: dict[int, Sequence[int]]) -> list[int]:
+def _with_blocks(order: Sequence[int], block_of: dict[int, Sequence[int]]) -> list[int]:
     """Return an order in which each whole block stands at the first of its members in `order`."""
     result: list[int] = []
     placed: set[int] = set()
