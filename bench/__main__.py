@@ -25,7 +25,7 @@ from bench.figures import (
 BENCHES = (
     "embed", "decode", "latency", "train", "score", "order", "order_groups", "order_session",
     "retrain", "rescan", "event", "idle", "startup", "size", "scale", "workers", "search", "groups",
-    "label_effect", "growth", "million", "dates",
+    "label_effect", "growth", "million", "dates", "answers",
 )  # fmt: skip
 DEMO_IMAGES = 480
 """images drawn where no corpus is given: enough for the quick benchmarks"""
