@@ -1,7 +1,7 @@
 """`python -m bench.profiled retrain|drop`: work in one process, to be sampled by py-spy.
 
     py-spy record --function -r 50 --format raw -o STACKS -- python -m bench.profiled retrain
-    python tools/flame.py STACKS bench/flame-retrain.svg --keep measured
+    python tools/flame.py STACKS bench/flame-retrain.svg --keep measured --title TEXT
 
 The daemon and its workers do the same work in several processes. `drop` decodes, embeds and places
 new files one by one, as one dropped file does.
@@ -9,6 +9,7 @@ new files one by one, as one dropped file does.
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 import time
@@ -17,7 +18,7 @@ from pathlib import Path
 from bench.retrain import MODEL, prepare
 from bench.sandbox import new_sandbox
 
-FILES, LABELS, DROPS = 8_000, 300, 40
+FILES, LABELS, DROPS = 40_000, 300, 40
 
 
 def _retrain(folder: Path) -> None:
@@ -26,10 +27,10 @@ def _retrain(folder: Path) -> None:
     from imgscore.store.schema import LabelEvent, LabelName
     from imgscore.store.store import Store
     from imgscore.watches import Watch
+    from imgscore.workers import scoring
     from imgscore.workers.context import Context
     from imgscore.workers.messages import Rescore, Train
     from imgscore.workers.order_planner import OrderPlanner
-    from imgscore.workers.scoring import rescore
     from imgscore.workers.training import train
 
     sandbox = new_sandbox(folder / "sandbox")
@@ -45,10 +46,14 @@ def _retrain(folder: Path) -> None:
             event = LabelEvent(number + 1, "default", file.digest, name, "cli", file.path)
             store.commit(lambda txn, event=event: labels.append(txn, event))  # type: ignore[misc]
 
+    train(context, Train("default"))  # The library is in the cache then, as in most trainings.
+    # With further threads, their samples would not belong to the caller.
+    scoring.in_threads = lambda work, items, _: map(work, items)
+
     def measured() -> None:
         train(context, Train("default"))
         task = Rescore("default", "1", [file.digest for file in files])
-        packed = b"".join(part.scores for part in rescore(context, task))
+        packed = b"".join(part.scores for part in scoring.rescore(context, task))
         context.store.close()
         with Store(sandbox.store_folder) as store:
             store.commit(lambda txn: scores.record(txn, "default", "1", packed))
@@ -83,6 +88,7 @@ def _drop(folder: Path) -> None:
 def main() -> None:
     """Do the work that the first argument names."""
     with tempfile.TemporaryDirectory() as folder:
+        os.environ["XDG_CACHE_HOME"] = folder
         {"retrain": _retrain, "drop": _drop}[sys.argv[1]](Path(folder))
 
 
