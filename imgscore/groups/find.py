@@ -75,6 +75,8 @@ screenshot and the picture in it have cosines from 0.52, and half of them more t
 MARKED_COSINE = 0.5
 """The smallest cosine of an image and its marked copy that are joined by the rest of the picture.
 Copies with large letters across the picture have cosines from 0.55."""
+MARKED_AREA = 0.93
+"""The smallest gain of a crop that may be none, but a copy whose mark hides its place."""
 MARKED_GAIN = 1.001
 """The gain of an image over its marked copy: like that of an image over its copy in a frame of no
 width, because the detail of the marked copy is mostly that of the mark."""
@@ -334,7 +336,8 @@ def _find_marked(
     for start in range(0, len(at), FINE_BATCH):
         part = at[start : start + FINE_BATCH]
         joined[part] = may_be_marked(images.grids[left[part]], images.grids[right[part]])
-    tried = np.flatnonzero(joined | (((kinds == NEAR) | (kinds == PART)) & (gain == 0)))
+    whole = (gain == 0) | ((np.abs(gain) >= MARKED_AREA) & (np.abs(gain) < 1))
+    tried = np.flatnonzero(joined | (((kinds == NEAR) | (kinds == PART)) & whole))
     for start in range(0, len(tried), FINE_BATCH):
         chosen = tried[start : start + FINE_BATCH]
         rows = np.unique(pairs[chosen])
