@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from bench.groups import CHANGES, Reader, crop, watermark
-from imgscore.groups.best import best_first
+from imgscore.groups.best import Quality, best_first
 from imgscore.groups.find import Links
 from imgscore.workers.measure_quality import quality_of
 
@@ -214,10 +214,10 @@ def _encoded(image: Image.Image, quality: int) -> bytes:
     return data.getvalue()
 
 
-def is_first(image: bytes, version: bytes, gain: float) -> bool:
+def is_first(image: Quality, version: Quality, gain: float) -> bool:
     """Whether the image ranks before its version. `gain`: see `groups.containment`."""
     wholes = [(1, 0, gain)] if gain > 0 else [(0, 1, -gain)] if gain < 0 else []
-    return best_first([quality_of(version), quality_of(image)], wholes) == [1, 0]
+    return best_first([version, image], wholes) == [1, 0]
 
 
 def measure(folder: Path, count: int) -> dict[str, list[tuple[bool, bool]]]:
@@ -236,10 +236,11 @@ def measure(folder: Path, count: int) -> dict[str, list[tuple[bool, bool]]]:
         for _, version in made:
             reader.add(version)
         links = reader.links([(0, row + 1) for row in range(len(made))])
-        gains = _gains(links)
+        gains, quality = _gains(links), quality_of(data)
         for row, (name, version) in enumerate(made, 1):
             gain = gains.get(row)
-            found[name].append((gain is not None, is_first(data, version, gain or 0.0)))
+            first = gain is not None and is_first(quality, quality_of(version), gain)
+            found[name].append((gain is not None, first))
     print(f"{folder}: {used} images", file=sys.stderr, flush=True)
     return found
 
