@@ -72,9 +72,10 @@ another one."""
 FRAMED_COSINE = 0.55
 """The smallest cosine at which the content of a framed image is compared with another image. A
 screenshot and the picture in it have cosines from 0.52, and half of them more than 0.7."""
-MARKED_COSINE = 0.5
-"""The smallest cosine of an image and its marked copy that are joined by the rest of the picture.
-Copies with large letters across the picture have cosines from 0.55."""
+MARKED_COSINE, MARKED_CORRELATION = 0.5, 0.2
+"""The smallest cosine, and the smallest correlation of the grids, of an image and its marked copy
+that are joined by the rest of the picture. Copies with large letters have cosines from 0.55,
+and nearly all correlations from 0.3."""
 MARKED_AREA = 0.93
 """The smallest gain of a crop that may be none, but a copy whose mark hides its place."""
 MARKED_GAIN = 1.001
@@ -159,7 +160,8 @@ def find_links(images: Images, pairs: Ints) -> Links:
     kinds[mirrored & (kinds == 0)] = MIRRORED
     _find_parts(images, pairs, cosine, kinds, number, gain)
     _find_crops(images, pairs, kinds, gain)
-    _find_marked(images, pairs, cosine, kinds, number, gain)
+    similar = np.asarray((cosine >= MARKED_COSINE) & (plain >= MARKED_CORRELATION))
+    _find_marked(images, pairs, similar, kinds, number, gain)
     _apply_shots(images, pairs, cosine, kinds, gain, grids)
     gain[kinds == BURST] = 0  # The camera has moved, or its lens was zoomed.
     found = kinds > 0
@@ -321,16 +323,17 @@ def tones(grids: Floats) -> Floats:
 
 
 def _find_marked(
-    images: Images, pairs: Ints, cosine: Floats, kinds: Ints, number: Floats, gain: Floats
+    images: Images, pairs: Ints, similar: Bools, kinds: Ints, number: Floats, gain: Floats
 ) -> None:
     """Set the gain of the pairs of which one image is a marked copy, and join marked copies.
 
-    A large mark changes the embedding and the grid. `number`: see `_find_parts`.
+    A large mark changes the embedding and the grid. `similar`: whether both are about equal, bool
+    [p]. `number`: see `_find_parts`.
     """
     if images.fine is None:
         return
     left, right = pairs.T
-    joined = (kinds == 0) & (cosine >= MARKED_COSINE)
+    joined = (kinds == 0) & similar
     joined &= (number[pairs] >= VERIFIED_TONES).all(axis=1)
     at = np.flatnonzero(joined)
     for start in range(0, len(at), FINE_BATCH):
