@@ -75,8 +75,7 @@ class Loop:
         self._is_working = False
         """whether a call has reported progress, and goes on without a wait"""
         self._published = (-1, -1)
-        self._published_all = True
-        """whether the last status could be created"""
+        self._published_all = True  # whether the last status could be created
         self._config_problem = ""
         self._saving = ""
         self._publish_at = 0.0

@@ -311,21 +311,17 @@ class Engine:
                 indexed.append((task, answer))
             else:
                 self._take(task, answer)
-        if not indexed:
-            return
-        self.ctx.changed()
-        self.ctx.problems.answered(self.indexer)
-        with self.ctx.problems.errors_of(self.indexer):
-            self.indexer.take_indexed(indexed)
-            return
+        if indexed:
+            self.ctx.changed()
+            self.ctx.problems.answered(self.indexer)
+            with self.ctx.problems.errors_of(self.indexer):
+                self.indexer.take_indexed(indexed)
+                return
         for task, _ in indexed:
             self.indexer.retry(task)
 
     def _take(self, task: Task, answer: Answer) -> None:
-        """Pass a worker's answer to the stage that handles the task.
-
-        If the answer cannot be stored, this stage repeats the task.
-        """
+        """Pass a worker's answer to the stage of the task, which repeats it if storing fails."""
         self.ctx.changed()
         if isinstance(answer, Notice):
             self._note(answer)
