@@ -142,10 +142,10 @@ def find_links(images: Images, pairs: Ints) -> Links:
         return Links(np.empty((0, 2), np.int64), np.empty(0, np.int64), none, none)
     left, right = pairs.T
     cosine = np.empty(len(pairs), np.float32)
-    for start in range(0, len(pairs), 4096):
-        part = slice(start, start + 4096)
-        first, second = (images.rows[side[part]].astype(np.float32) for side in (left, right))
-        cosine[part] = np.einsum("ij,ij->i", first, second)
+    rows = images.rows.astype(np.float32)  # An image is in many pairs.
+    for start in range(0, len(pairs), 1024):
+        part = slice(start, start + 1024)
+        cosine[part] = np.einsum("ij,ij->i", rows[left[part]], rows[right[part]])
     grids = _centred(images.grids)
     turned = grids.reshape(-1, GRID_SIDE, GRID_SIDE)[:, :, ::-1].reshape(grids.shape)
     plain = np.einsum("ij,ij->i", grids[left], grids[right])

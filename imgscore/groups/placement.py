@@ -28,7 +28,7 @@ def placed(
     """Return the windows near `starts` that fit best, float64 [p, 4], and their correlations.
 
     `wanted`: the means of the whole images, centred and of unit length, float32 [p, side²].
-    `other`: the sums of the other images.
+    `other`: the grids of the other images, float32 [p, cells, cells].
 
     Each step solves for the shift and the scale at which the difference is smallest (Lucas and
     Kanade).
@@ -39,7 +39,7 @@ def placed(
     windows = _inside(starts)
     rows = np.arange(len(starts))
     for step in range(max_steps + 1):
-        means = means_of(other[rows], windows, side)
+        means = means_of(other, windows, side)
         unit = unit_of(means)
         correlation = np.einsum("pk,pk->p", wanted[rows], unit)
         better = correlation > fit[rows]
@@ -49,7 +49,9 @@ def placed(
         goes_on = (gain >= 0.002) & (correlation >= MIN_START)
         if step == max_steps or not goes_on.any():
             break
-        rows, windows, means, unit = (values[goes_on] for values in (rows, windows, means, unit))
+        rows, other, windows, means, unit = (
+            values[goes_on] for values in (rows, other, windows, means, unit)
+        )
         down, right = np.gradient(means, axis=(1, 2))
         slopes = np.stack(
             [right, down, right * middle, down * middle[:, None]], axis=1
@@ -79,39 +81,30 @@ def _inside(windows: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.concatenate([np.clip(windows[:, :2], 0, 1 - sides), sides], axis=1)
 
 
-def sums_of(grids: NDArray[np.uint8] | Floats) -> Floats:
-    """Return the sums of all cells above and left of each corner, float32 [p, side + 1, side + 1].
-
-    `grids`: means of luma, [p, side, side].
-    """
-    side = grids.shape[1]
-    sums = np.zeros((len(grids), side + 1, side + 1), np.float32)
-    np.cumsum(grids, axis=1, dtype=np.float32, out=sums[:, 1:, 1:])
-    np.cumsum(sums[:, 1:, 1:], axis=2, out=sums[:, 1:, 1:])
-    return sums
-
-
-def means_of(sums: Floats, windows: NDArray[np.float64], side: int) -> Floats:
+def means_of(grids: Floats, windows: NDArray[np.float64], side: int) -> Floats:
     """Return the means of side × side parts of windows, float32 [p, side, side].
 
-    `sums`: the result of `sums_of`, one for each window.
+    `grids`: means of luma, float32 [p, cells, cells], one grid for each window.
     """
-    cells = sums.shape[1] - 1
-    pairs = np.arange(len(sums))[:, None]
-    steps = np.arange(side + 1) / side
-    across, down = (
-        (windows[:, axis, None] + windows[:, axis + 2, None] * steps) * cells for axis in (0, 1)
+    down, right = (
+        _weights(windows[:, axis], windows[:, axis + 2], side, grids.shape[1]) for axis in (1, 0)
     )
-    row = np.minimum(down.astype(np.int64), cells - 1)
-    share = (down - row).astype(np.float32)[:, :, None]
-    rows = sums[pairs, row] * (1 - share) + sums[pairs, row + 1] * share
-    column = np.minimum(across.astype(np.int64), cells - 1)
-    share = (across - column).astype(np.float32)[:, :, None]
-    rows = rows.transpose(0, 2, 1)
-    corners = rows[pairs, column] * (1 - share) + rows[pairs, column + 1] * share
-    parts = np.diff(np.diff(corners, axis=1), axis=2).transpose(0, 2, 1)
-    area = windows[:, 2] * windows[:, 3] * (cells / side) ** 2
-    return np.asarray(parts / np.maximum(area, 1e-3)[:, None, None], np.float32)
+    means: Floats = np.matmul(np.matmul(down, grids), right.transpose(0, 2, 1))
+    return means
+
+
+def _weights(
+    start: NDArray[np.float64], length: NDArray[np.float64], side: int, cells: int
+) -> Floats:
+    """Return the weights of cells in the parts of a side of windows, float32 [p, side, cells]."""
+    length = np.maximum(length, 1e-3)
+    steps = np.arange(side + 1) / side
+    edges = ((start[:, None] + length[:, None] * steps) * cells).astype(np.float32)
+    # The share of each cell that is before each edge.
+    before = np.clip(edges[:, :, None] - np.arange(cells, dtype=np.float32), 0, 1)
+    weights: Floats = np.diff(before, axis=1)
+    weights *= (side / (length * cells)).astype(np.float32)[:, None, None]
+    return weights
 
 
 def unit_of(pictures: Floats) -> Floats:

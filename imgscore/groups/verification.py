@@ -7,12 +7,13 @@ the other image, in shares of its sides.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from imgscore.groups.placement import MIN_START, means_of, placed, sums_of, unit_of
+from imgscore.groups.placement import MIN_START, means_of, placed, unit_of
 from imgscore.images.traits import FINE_GRID_SIDE
 
 Floats = NDArray[np.float32]
@@ -51,6 +52,9 @@ levels, and the largest correlation, at which the square shows something else. I
 block, because a small picture in a window fills no block."""
 GOOD_BLOCK, MIN_GOOD = 0.8, 0.75
 """The smallest correlation of a block that agrees, and the smallest share of such blocks."""
+FLAT_PRODUCT = 1.0
+"""The smallest product of the lengths of two blocks by which their product is divided. In a block
+of one tone, the rounding errors would correlate: two in a thousand links depended on them."""
 MIN_TEXTURE, MIN_TEXTURED = 3.0, 5
 """The smallest standard deviation of a block with content, in levels from 0 to 255, and the
 smallest number of such blocks. An image with fewer of them shows too little to be compared."""
@@ -70,11 +74,10 @@ because its arrays leave the cache of the processor."""
 class Match(NamedTuple):
     """The similarity of each image to a window of the other image of its pair.
 
-    `windows`: float64 [p, 4]. `details`, `blocks`: the correlations, float32 [p]. `good`: the share
+    `details`, `blocks`: the correlations, float32 [p]. `good`: the share
     of the blocks that agree, float32 [p]. `textured`: the number of blocks with content, int64 [p].
     """
 
-    windows: NDArray[np.float64]
     details: Floats
     blocks: Floats
     good: Floats
@@ -82,18 +85,23 @@ class Match(NamedTuple):
 
 
 class Pictures:
-    """Fine grids, uint8 [n, 64, 64], with the sums from which means are computed.
+    """Fine grids, uint8 [n, 64, 64], with means of their luma.
 
     `known`: the result of `contents`, if it is known.
     """
 
     def __init__(self, fine: NDArray[np.uint8], known: NDArray[np.float64] | None = None) -> None:
         self.fine = fine
-        self.sums = sums_of(fine)
-        step = FINE_GRID_SIDE // FIT_SIDE
-        means = np.diff(np.diff(self.sums[:, ::step, ::step], axis=1), axis=2)
-        self.units = unit_of(means)
+        self.units = unit_of(_reduced(fine))
         self.contents = contents(fine) if known is None else known
+
+
+def _reduced(fine: NDArray[np.uint8]) -> Floats:
+    """Return the means of fine grids in the size in which places are found, [n, 16, 16]."""
+    step = FINE_GRID_SIDE // FIT_SIDE
+    rows = fine.reshape(len(fine), FIT_SIDE, step, FINE_GRID_SIDE).sum(axis=2, dtype=np.uint16)
+    cells = rows.reshape(len(fine), FIT_SIDE, FIT_SIDE, step).sum(axis=3, dtype=np.uint16)
+    return np.asarray(cells, np.float32) / np.float32(step * step)
 
 
 class Contents:
@@ -114,7 +122,7 @@ class Contents:
             grids, known = fine(rows[part])
             windows = contents(grids)
             framed = np.flatnonzero(known & (windows[:, 2] * windows[:, 3] <= MAX_CONTENT))
-            means = means_of(sums_of(grids[framed]), windows[framed], FIT_SIDE)
+            means = means_of(grids[framed].astype(np.float32), windows[framed], FIT_SIDE)
             units.append(unit_of(means).astype(np.float16))
             self.known[part], self.windows[part] = known, windows
             self._place[start + framed] = count + np.arange(len(framed))
@@ -175,19 +183,19 @@ def are_parts(
     for first in range(0, len(found), BATCH):
         part = slice(first, first + BATCH)
         whole, other, quotients, plain = pairs.of(part)
-        windows, fit = placed(pictures.units[whole], pictures.sums[other], starts[part])
+        shown = pictures.fine[other].astype(np.float32)
+        windows, fit = placed(pictures.units[whole], shown, starts[part])
         kept = np.flatnonzero((fit >= MIN_FIT) & _has_aspect(windows, quotients))
         if len(kept):
-            shown = pictures.fine[whole[kept]], pictures.sums[other[kept]]
-            match = compared(*shown, windows[kept])
-            found[first + kept] = _is_equal(match, plain[kept])
+            equal = _are_equal(pictures.fine[whole[kept]], shown[kept], windows[kept], plain[kept])
+            found[first + kept] = equal
             places[first + kept] = windows[kept]
     return found, places
 
 
 def are_equal(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> bool:
     """Return whether two fine grids [64, 64] have equal details, but for compression."""
-    match = compared(first[None], sums_of(second[None]), np.array([[0.0, 0.0, 1.0, 1.0]]))
+    match = compared(first[None], second[None].astype(np.float32), _everything(1))
     return bool(match.textured[0] >= MIN_TEXTURED and match.blocks[0] >= EQUAL_BLOCKS)
 
 
@@ -197,8 +205,7 @@ def are_different(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> Bools:
     `first`, `second`: the fine grids, uint8 [p, 64, 64]. Images with few details are not different.
     A small part of a screen can show something else, such as another picture in the same window.
     """
-    everything = np.tile([0.0, 0.0, 1.0, 1.0], (len(first), 1))
-    match = compared(first, sums_of(second), everything)
+    match = compared(first, second.astype(np.float32), _everything(len(first)))
     differ = (match.blocks < SIMILAR_BLOCKS) & (match.textured >= MIN_TEXTURED)
     one, two = (_in_squares(fine) for fine in (first, second))
     deviations = [np.sqrt(np.square(squares).mean(axis=2)) for squares in (one, two)]
@@ -222,6 +229,18 @@ def contents(fine: NDArray[np.uint8]) -> NDArray[np.float64]:
     It is the largest run of rows, and then of columns, that are not of one tone.
     """
     count = len(fine)
+    windows = _everything(count)
+    # Most images have no frame: no row and no column is of one tone.
+    tones = np.minimum(
+        np.ptp(fine, axis=2).min(axis=1, initial=255), np.ptp(fine, axis=1).min(axis=1, initial=255)
+    )
+    framed = np.flatnonzero(tones <= FLAT_RANGE)
+    windows[framed] = _framed_contents(fine[framed])
+    return windows
+
+
+def _framed_contents(fine: NDArray[np.uint8]) -> NDArray[np.float64]:
+    count = len(fine)
     rows = np.ones((count, FINE_GRID_SIDE), np.bool_)
     columns = rows.copy()
     for _ in range(2):
@@ -234,24 +253,37 @@ def contents(fine: NDArray[np.uint8]) -> NDArray[np.float64]:
     return windows
 
 
+def _everything(count: int) -> NDArray[np.float64]:
+    return np.tile([0.0, 0.0, 1.0, 1.0], (count, 1))
+
+
 def compared(whole: NDArray[np.uint8], other: Floats, windows: NDArray[np.float64]) -> Match:
     """Compare the details of images with those of windows of other images.
 
-    `whole`: uint8 [p, 64, 64]. `other`: sums, float32 [p, 65, 65].
+    `whole`: uint8 [p, 64, 64]. `other`: float32 [p, 64, 64].
     """
     pictures = _as_coarse(whole, windows), means_of(other, windows, DETAIL_SIDE)
-    first, second = (unit_of(_details(picture)) for picture in pictures)
-    details = np.einsum("pk,pk->p", first, second)
-    one, two = (_in_blocks(picture) for picture in pictures)
+    return _match(*pictures, _details_of(*pictures))
+
+
+def _details_of(first: Floats, second: Floats) -> Floats:
+    """Return the correlations of the details of pictures, float32 [p]."""
+    one, two = (unit_of(_details(picture)) for picture in (first, second))
+    return np.asarray(np.einsum("pk,pk->p", one, two))
+
+
+def _match(first: Floats, second: Floats, details: Floats) -> Match:
+    one, two = (_in_blocks(picture) for picture in (first, second))
     lengths = np.linalg.norm(one, axis=2), np.linalg.norm(two, axis=2)
-    correlation = np.einsum("pbk,pbk->pb", one, two) / np.maximum(lengths[0] * lengths[1], 1e-3)
+    product = np.maximum(lengths[0] * lengths[1], FLAT_PRODUCT)
+    correlation = np.einsum("pbk,pbk->pb", one, two) / product
     deviation = np.maximum(*lengths) / (DETAIL_SIDE // BLOCKS)
     textured = deviation >= MIN_TEXTURE
     number = textured.sum(axis=1)
     good = (textured & (correlation >= GOOD_BLOCK)).sum(axis=1) / np.maximum(number, 1)
     weight = np.minimum(deviation, MAX_WEIGHT)
     mean = (correlation * weight).sum(axis=1) / np.maximum(weight.sum(axis=1), 1e-3)
-    return Match(windows, details, mean, good.astype(np.float32), number)
+    return Match(details, mean, good.astype(np.float32), number)
 
 
 def _has_aspect(windows: NDArray[np.float64], quotients: NDArray[np.float64]) -> Bools:
@@ -260,13 +292,22 @@ def _has_aspect(windows: NDArray[np.float64], quotients: NDArray[np.float64]) ->
     return np.asarray(np.abs(np.log(quotients * sides)) <= MAX_DISTORTION)
 
 
-def _is_equal(match: Match, plain: Bools) -> Bools:
-    return np.asarray(
-        (match.details >= np.where(plain, PLAIN_DETAILS, MIN_DETAILS))
-        & (match.blocks >= np.where(plain, PLAIN_BLOCKS, MIN_BLOCKS))
-        & (match.good >= MIN_GOOD)
-        & (match.textured >= np.where(plain, PLAIN_TEXTURED, MIN_TEXTURED))
-    )
+def _are_equal(
+    whole: NDArray[np.uint8], other: Floats, windows: NDArray[np.float64], plain: Bools
+) -> Bools:
+    """Return whether the details of images are those of the windows of other images, bool [p]."""
+    first, second = _as_coarse(whole, windows), means_of(other, windows, DETAIL_SIDE)
+    details = _details_of(first, second)
+    equal = details >= np.where(plain, PLAIN_DETAILS, MIN_DETAILS)
+    near = np.flatnonzero(equal)
+    if len(near):
+        match, plain = _match(first[near], second[near], details[near]), plain[near]
+        equal[near] = (
+            (match.blocks >= np.where(plain, PLAIN_BLOCKS, MIN_BLOCKS))
+            & (match.good >= MIN_GOOD)
+            & (match.textured >= np.where(plain, PLAIN_TEXTURED, MIN_TEXTURED))
+        )
+    return np.asarray(equal)
 
 
 def _as_coarse(fine: NDArray[np.uint8], windows: NDArray[np.float64]) -> Floats:
@@ -274,46 +315,50 @@ def _as_coarse(fine: NDArray[np.uint8], windows: NDArray[np.float64]) -> Floats:
 
     The cells of the other grid are large in a small window, and contain no finer details.
     """
-    down, right = (_weights(windows[:, axis], windows[:, axis + 2]) for axis in (1, 0))
+    down, right = (_shown_weights(windows[:, axis], windows[:, axis + 2]) for axis in (1, 0))
     means: Floats = np.matmul(np.matmul(down, fine.astype(np.float32)), right.transpose(0, 2, 1))
     return means
 
 
-def _weights(start: NDArray[np.float64], length: NDArray[np.float64]) -> Floats:
+def _shown_weights(start: NDArray[np.float64], length: NDArray[np.float64]) -> Floats:
     """Return the weights of the cells of an image in the means of a window, [p, side, 64].
 
-    A mean is made of cells of the other grid, and each of them of cells of the image.
+    A mean is made of cells of the other grid, and each of them of cells of the image. So the sum
+    of all luma before a step is interpolated between the edges of a cell of the other grid.
     """
-    cells = np.arange(FINE_GRID_SIDE + 1) / FINE_GRID_SIDE
-    steps = np.arange(DETAIL_SIDE + 1) / DETAIL_SIDE
-    edges = (cells - start[:, None]) / length[:, None]
-    means = _overlaps(np.broadcast_to(steps, (len(start), len(steps))), edges)
-    shown = _overlaps(np.clip(edges, 0, 1), np.broadcast_to(cells, edges.shape))
-    weights: Floats = np.matmul(means, shown)
+    count, steps = FINE_GRID_SIDE, np.arange(DETAIL_SIDE + 1) / DETAIL_SIDE
+    start, length = start[:, None], np.maximum(length, 1e-3)[:, None]
+    cell = np.minimum(np.floor((start + length * steps) * count + 1e-9), count - 1)
+    low, high = (np.clip((cell + end) / count - start, 0, length) / length for end in (0, 1))
+    share = np.clip((steps - low) / np.maximum(high - low, 1e-9), 0, 1).astype(np.float32)
+    cells = np.arange(count, dtype=np.float32)
+    # The share of each cell of the image that is before both edges, and then before each step.
+    before, beyond = (
+        np.clip((edge * count).astype(np.float32)[:, :, None] - cells, 0, 1) for edge in (low, high)
+    )
+    before *= 1 - share[:, :, None]
+    beyond *= share[:, :, None]
+    before += beyond
+    weights: Floats = np.diff(before, axis=1)
+    weights *= np.float32(DETAIL_SIDE / count)
     return weights
-
-
-def _overlaps(outer: NDArray[np.floating], inner: NDArray[np.floating]) -> Floats:
-    """Return how much of each part of `outer` is in each part of `inner`, float32 [p, m, n]."""
-    outer, inner = outer.astype(np.float32), inner.astype(np.float32)
-    last = np.minimum(outer[:, 1:, None], inner[:, None, 1:])
-    overlap = np.maximum(last - np.maximum(outer[:, :-1, None], inner[:, None, :-1]), 0)
-    total = np.maximum(overlap.sum(axis=2, keepdims=True), 1e-9)
-    return np.asarray(overlap / total, np.float32)
 
 
 def _details(pictures: Floats) -> Floats:
     """Return the differences of means from the mean of their surroundings, [p, side, side]."""
-    width, near = 2 * SURROUNDINGS + 1, SURROUNDINGS
-    padded = np.pad(pictures, ((0, 0), (near + 1, near), (near + 1, near)), mode="edge")
-    padded[:, 0], padded[:, :, 0] = 0, 0
-    sums = padded.cumsum(axis=1).cumsum(axis=2)
-    around = (
-        sums[:, width:, width:] - sums[:, :-width, width:]
-        - sums[:, width:, :-width] + sums[:, :-width, :-width]
-    )  # fmt: skip
-    details: Floats = pictures - around / np.float32(width**2)
-    return details
+    around = np.matmul(np.matmul(_surroundings(), pictures), _surroundings().T)
+    return np.asarray(pictures - around)
+
+
+@lru_cache(maxsize=1)
+def _surroundings() -> Floats:
+    """Return the weights of rows or columns in the mean of their surroundings, [side, side]."""
+    weights = np.zeros((DETAIL_SIDE, DETAIL_SIDE), np.float32)
+    for row in range(DETAIL_SIDE):
+        for distance in range(-SURROUNDINGS, SURROUNDINGS + 1):
+            near = min(max(row + distance, 0), DETAIL_SIDE - 1)
+            weights[row, near] += 1 / (2 * SURROUNDINGS + 1)
+    return weights
 
 
 def _in_blocks(pictures: Floats) -> Floats:
