@@ -87,35 +87,62 @@ def near_order(pivots: Floats, homes: Ints) -> Ints:
 
 def nearest_pairs(sketches: Floats, cells: Ints) -> Ints:
     """Return the pairs of rows that must be compared, int64 [p, 2], the smaller row first."""
-    pairs = [np.empty((0, 2), np.int64)]
-    cosines = [np.empty(0, np.float32)]
-    for found, cosine in _cell_pairs(sketches, cells):
-        pairs.append(found)
-        cosines.append(cosine)
-    both, cosine = np.concatenate(pairs), np.concatenate(cosines)
+    least = np.full(len(sketches), MIN_COSINE, np.float32)
+    # The nearest images of the own cell limit the search in the other cells.
+    found = [*_cell_pairs(sketches, cells[:, :1], cells[:, 0], least)]
+    for pairs, cosine in found:
+        _raise_limits(least, pairs, cosine)
+    found += _cell_pairs(sketches, cells[:, 1:], cells[:, 0], least)
+    both = np.concatenate([np.empty((0, 2), np.int64), *(pairs for pairs, _ in found)])
+    cosine = np.concatenate([np.empty(0, np.float32), *(cosine for _, cosine in found)])
     order = np.lexsort((-cosine, both[:, 0]))
     both = both[order]
     rank = np.arange(len(both)) - np.searchsorted(both[:, 0], both[:, 0])
     return np.unique(np.sort(both[rank < MAX_NEAREST], axis=1), axis=0)
 
 
-def _cell_pairs(sketches: Floats, cells: Ints) -> Iterator[tuple[Ints, Floats]]:
-    """Yield (row, row of a near image) with the cosine, cell by cell."""
-    home = cells[:, 0]
+def _raise_limits(least: Floats, pairs: Ints, cosine: Floats) -> None:
+    """Raise the limits of rows that have MAX_NEAREST near images to the cosine of the last one.
+
+    `pairs`: sorted by the first row, and each row with at most about MAX_NEAREST images.
+    """
+    order = np.lexsort((-cosine, pairs[:, 0]))
+    rows = pairs[order, 0]
+    last = np.flatnonzero(np.arange(len(rows)) - np.searchsorted(rows, rows) == MAX_NEAREST - 1)
+    least[rows[last]] = cosine[order[last]]
+
+
+def _cell_pairs(
+    sketches: Floats, probed: Ints, home: Ints, least: Floats
+) -> Iterator[tuple[Ints, Floats]]:
+    """Yield (row, row of a near image) with the cosine, cell by cell.
+
+    `probed`: the cells that are searched for each row, int64 [n, probes]. `home`: the cell of each
+    row. `least`: the smallest cosine for each row; only the nearest images of a cell are yielded.
+    """
     by_home = np.argsort(home, kind="stable")
-    flat = cells.ravel()
+    homes = home[by_home]
+    flat = probed.ravel()
     by_probe = np.argsort(flat, kind="stable")
+    probes = flat[by_probe]
     for cell in np.unique(home):
-        members = by_home[slice(*np.searchsorted(home[by_home], (cell, cell + 1)))]
-        probing = by_probe[slice(*np.searchsorted(flat[by_probe], (cell, cell + 1)))]
-        asking = probing // cells.shape[1]
+        members = by_home[slice(*np.searchsorted(homes, (cell, cell + 1)))]
+        probing = by_probe[slice(*np.searchsorted(probes, (cell, cell + 1)))]
+        asking = probing // max(probed.shape[1], 1)
+        near = sketches[members]
         for start in range(0, len(asking), ROW_BLOCK):
             rows = asking[start : start + ROW_BLOCK]
-            cosine = sketches[rows] @ sketches[members].T
-            cosine[rows[:, None] == members] = -1
-            if len(members) > MAX_NEAREST:
-                least = np.partition(cosine, -MAX_NEAREST, axis=1)[:, -MAX_NEAREST]
-            else:
-                least = np.full(len(rows), MIN_COSINE, np.float32)
-            left, right = np.nonzero(cosine >= np.maximum(least, MIN_COSINE)[:, None])
+            cosine = sketches[rows] @ near.T
+            limit = least[rows]
+            enough = cosine >= limit[:, None]
+            # Only few rows have more near images in this cell than they may have.
+            many = np.flatnonzero(np.count_nonzero(enough, axis=1) > MAX_NEAREST)
+            if len(many):
+                some = cosine[many]
+                some[rows[many][:, None] == members] = -1
+                last = np.partition(some, -MAX_NEAREST, axis=1)[:, -MAX_NEAREST]
+                enough[many] = some >= np.maximum(last, limit[many])[:, None]
+            left, right = np.nonzero(enough)
+            others = rows[left] != members[right]
+            left, right = left[others], right[others]
             yield np.stack([rows[left], members[right]], axis=1), cosine[left, right]
