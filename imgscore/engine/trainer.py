@@ -190,11 +190,15 @@ class Trainer(Stage[Train | Rescore | PrepareOrder]):
                     )
                     state.due, state.training = None, conditions.now
                     state.tried_comparisons = state.comparisons
-                    order_preparation.prepare(self.ctx, taste, self._refusals)
+                    state.is_prepared = False
             elif conditions.may_train and not conditions.indexing and self._can_use_words(state):
                 self._use_words(taste, state, conditions.now)
             elif state.unscored and state.scoring is None:
                 self._score(taste, state, conditions.now)
+            # Deferred writes would change the records that the order worker has loaded.
+            if not state.is_prepared and self.ctx.store.deferred.is_empty:
+                state.is_prepared = True
+                order_preparation.prepare(self.ctx, taste, self._refusals)
         return effects
 
     def _may_train(self, state: TasteState, conditions: Conditions) -> bool:
@@ -261,6 +265,7 @@ class Trainer(Stage[Train | Rescore | PrepareOrder]):
             self.ctx.changed()
             return
         began, state.training, state.progress = state.training, None, None
+        state.is_prepared = True
         match answer:
             case Trained(record):
                 state.problem = None
