@@ -14,19 +14,20 @@ from imgscore.heads.preferences import Answers, Matrix, wins_of
 from imgscore.heads.sides import upper_side
 
 
-def loss_of(outputs: Matrix, answers: Answers) -> float:
-    """Return the total log loss of held-out outputs after calibration, in nats.
+def loss_of(outputs: Matrix, answers: Answers) -> tuple[float, float]:
+    """Return the total log loss of held-out outputs after calibration, in nats, and their slope.
 
-    The loss of the labels and the loss of the comparisons are calibrated separately.
+    The loss of the labels and the loss of the comparisons are calibrated separately. The slope is
+    that of the comparisons, if there are any.
     """
-    labels, total = len(answers.grades), 0.0
+    labels, total, slope = len(answers.grades), 0.0, 1.0
     if labels:
-        total = _log_loss(outputs[:labels], answers.grades, answers.weights)
+        total, slope = _log_loss(outputs[:labels], answers.grades, answers.weights)
     if len(answers.comparisons):
-        odds, _ = comparison_odds(outputs, answers.comparisons)
+        odds, slope = comparison_odds(outputs, answers.comparisons)
         wins = wins_of(answers.comparisons)
         total += float((np.logaddexp(0, odds) - wins * odds).sum())
-    return total
+    return total, slope
 
 
 def comparison_odds(outputs: Matrix, comparisons: Ints) -> tuple[Matrix, float]:
@@ -40,15 +41,15 @@ def comparison_odds(outputs: Matrix, comparisons: Ints) -> tuple[Matrix, float]:
     return slope * difference, slope
 
 
-def _log_loss(outputs: Matrix, grades: Matrix, weights: Matrix | None) -> float:
-    """Return the total log loss of held-out outputs after calibration, in nats.
+def _log_loss(outputs: Matrix, grades: Matrix, weights: Matrix | None) -> tuple[float, float]:
+    """Return the total log loss of held-out outputs after calibration, in nats, and their slope.
 
     The log loss of a label of grade g is g times the loss of keep plus 1 - g times that of trash.
     """
     slope, offset = fit_platt(outputs, grades, weights)
     odds = slope * outputs + offset
     losses = grades * np.logaddexp(0, -odds) + (1 - grades) * np.logaddexp(0, odds)
-    return float(losses.sum() if weights is None else weights @ losses)
+    return float(losses.sum() if weights is None else weights @ losses), slope
 
 
 def calibrate(

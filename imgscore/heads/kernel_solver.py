@@ -103,6 +103,7 @@ class Process(NamedTuple):
     `shares`: the shares of the similarity and of the graph in the kernel.
     `trait_shares`: [k], the share of each trait in the kernel.
     `loss`: the total held-out log loss, in nats, minus the logarithm of the prior of its traits.
+    `slope`: the log-odds of a held-out output of 1, after calibration.
     `weights`: [n, 1 + folds], the weights of the labelled and of the compared images, and of the
     library's mean if it is used. Column 0 was trained on all answers, and column 1 + i was trained
     without fold i.
@@ -112,6 +113,7 @@ class Process(NamedTuple):
     shares: tuple[float, float]
     trait_shares: Matrix
     loss: float
+    slope: float
     weights: Matrix
     held_out: Matrix
 
@@ -272,8 +274,10 @@ def solve_exactly(
         if len(answers.comparisons):
             outputs = (kernel @ fold_weights)[np.arange(count), 1 + folds]
         shares = 1 / total, graph_weight / total
-        loss = loss_of(outputs, answers) - mixture.log_prior
-        processes.append(Process(shares, mixture.weights / total, loss, fold_weights, outputs))
+        loss, slope = loss_of(outputs, answers)
+        loss -= mixture.log_prior
+        traits = mixture.weights / total
+        processes.append(Process(shares, traits, loss, slope, fold_weights, outputs))
     return _average(inputs, kernels, processes, answers.evidence)
 
 
@@ -334,9 +338,10 @@ def _trait_mixtures(
 def _average(
     inputs: Inputs, kernels: _Kernels, processes: list[Process], answers: float
 ) -> Solution:
-    """Return the average of the processes, weighted by e^-loss · prior.
+    """Return the average of the processes' log-odds, weighted by e^-loss · prior.
 
-    This method is pseudo-Bayesian model averaging. `answers`: see Answers.evidence.
+    This method is pseudo-Bayesian model averaging. The result is divided by the mean slope, so that
+    it has the scale of the outputs. `answers`: see Answers.evidence.
     """
     shares = np.array([process.shares for process in processes])
     trait_shares = np.array([process.trait_shares for process in processes])
@@ -344,7 +349,7 @@ def _average(
     # Rounded, because the weight is the ratio of two rounded shares.
     rank = np.unique((shares[:, 1] / shares[:, 0]).round(6), return_inverse=True)[1]
     log_trust = -losses + 10 / answers * np.log(PRIOR_ODDS) * (rank.max() - rank)
-    trust = np.exp(log_trust - log_trust.max())
+    trust = np.exp(log_trust - log_trust.max()) * [process.slope for process in processes]
     trust /= trust.sum()
     weights = np.stack([process.weights for process in processes])
     near, linked = np.einsum("t,tk,tij->kij", trust, shares, weights)

@@ -72,7 +72,7 @@ def solve_by_nystrom(
         for fold in range(fold_count):
             held = np.flatnonzero(folds == fold)
             outputs[held] = rows[held] @ coefficients[:, 1 + fold].astype(np.float32)
-        loss = loss_of(outputs, answers)
+        loss, _ = loss_of(outputs, answers)
         if best is None or loss < best[0]:
             best = (loss, coefficients, outputs)
     assert best is not None
