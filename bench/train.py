@@ -16,7 +16,7 @@ from bench.sandbox import make_taste, resample, store_examples
 from imgscore.embedders import registry
 from imgscore.store.store import Store
 
-MAX_SECONDS = 15.0
+MAX_SECONDS = 8.0
 MODEL = "efficientnet-lite0"
 REAL = 400
 
