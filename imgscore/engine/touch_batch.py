@@ -41,7 +41,7 @@ def record_batch(txn: Txn, batch: Sequence[DueTouch], touched_before: bytes) -> 
     `touched_before`: the states of the files of the batch before. Return the number of the last
     entry in the journal, or 0 if there are no entries.
     """
-    with originals.digest_test(txn) as has_original:
+    with txn.table("originals").prefix_test() as has_original:
         holder = _Holder(txn, has_original)
         entries = [due.entry for due in batch if holder.hold(due)]
     if not entries:

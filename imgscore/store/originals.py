@@ -11,7 +11,6 @@ of a file.
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 from typing import NamedTuple
 
 import msgspec
@@ -194,11 +193,6 @@ def getter(txn: Txn) -> Callable[[bytes], Original | None]:
         return decode(value) if value else None
 
     return get_original
-
-
-def digest_test(txn: Txn) -> AbstractContextManager[Callable[[bytes], bool]]:
-    """Return a context manager whose function returns whether a digest has any record."""
-    return txn.table("originals").prefix_test()
 
 
 def of_digest(txn: Txn, digest: bytes) -> list[Original]:
