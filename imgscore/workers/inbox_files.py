@@ -68,6 +68,15 @@ class InboxFiles:
             return self.sidecars[number - count]
         return sightings.decode(self.values[number])
 
+    def has_images_of(self, other: InboxFiles) -> bool:
+        """Return whether both contain the same images, each as often."""
+        if self is other or self.digests == other.digests:
+            return True
+        own, others = (
+            np.sort(np.frombuffer(files.digests, f"S{DIGEST_SIZE}")) for files in (self, other)
+        )
+        return np.array_equal(own, others)
+
     @property
     def are_current(self) -> bool:
         """Whether no file has been added to the folders, or removed from them, since the load."""

@@ -88,10 +88,14 @@ class OrderPlanner:
         with without_gc(), self._store.read() as txn:
             for prepared in [*self._prepared.values()]:
                 watch = prepared.watch
-                if watch.taste == taste and prepared is self._load(txn, watch, prepared.exclude):
+                if watch.taste != taste:
+                    continue
+                current = self._load(txn, watch, prepared.exclude)
+                # The dates may have changed since the preparation. `known` lacks new images.
+                if current.files.has_images_of(prepared.files):
                     ties = settings.ties(txn, watch.inbox, head)
-                    found = scores_of(prepared.files, known)
-                    prepared.ready = head, ties, self._make(txn, prepared, head, found, ties)
+                    found = scores_of(current.files, known)
+                    current.ready = head, ties, self._make(txn, current, head, found, ties)
 
     def plan(self, watch: Watch, head: str, exclude: Collection[bytes] = ()) -> LargePlan:
         """Plan the touches that bring an inbox into order."""

@@ -172,6 +172,24 @@ def test_planner_plan_made_ahead_is_used_if_nothing_changes(library: Library) ->
         assert planner.plan(library.watch, HEAD) is plan
 
 
+def test_planner_plan_made_ahead_follows_changed_dates_but_no_new_image(library: Library) -> None:
+    fill(library)
+    known = library.known()
+    with OrderPlanner(library.store) as planner:
+        planner.prepare(library.watch)
+        path = library.inbox / "1/001.png"
+        os.utime(path, ns=(NOW_NS - 10**15, NOW_NS - 10**15))
+        library.see(path)
+        planner.plan_ahead("default", HEAD, known)
+        plan = planner.plan(library.watch, HEAD)
+        assert planner.plan(library.watch, HEAD) is plan
+        assert_same(library, plan)
+        planner.prepare(library.watch)
+        library.put("new.png", 0.95)
+        planner.plan_ahead("default", HEAD, known)
+        assert_same(library, planner.plan(library.watch, HEAD))
+
+
 def _new_file(library: Library) -> None:
     library.put("new.png", 0.95)
 
