@@ -50,14 +50,15 @@ class Quality(NamedTuple):
         return self.detail is not None
 
 
-LEAST_FRAMED_PIXELS = 1 / 3
-"""The share of the pixels of the image in a frame or on a screen that the image itself must have.
-Viewers enlarge images up to a screen. An image with half the sides is taken for a small copy."""
+MIN_FRAMED_PIXELS = 1 / 3
+"""The smallest number of pixels of an image that comes before its copy in a frame or on a screen,
+as a share of the pixels of the picture in that copy. Viewers enlarge images, so the copy may have
+more. An image with half of the width and height has a quarter: it is a small copy."""
 SIMILAR_DETAIL = 0.8
 """The share of an image's detail that another image must have, so that it can replace it."""
-LEAST_DETAIL = 0.5
-"""The share of the detail of a crop that the whole image must have, so that it comes before the
-crop. Two versions of an equal part that differ by their compression have from 0.7 on."""
+MIN_DETAIL = 0.5
+"""The smallest detail of a whole image that comes before its crop, as a share of the detail of the
+crop. If two versions of one part differ only by their compression, this share is 0.7 or more."""
 MAX_SCALE = 0.15
 """The largest logarithm, to the base 2, of the quotient of two numbers of pixels of one scale."""
 MAX_COARSER = 2.5
@@ -206,13 +207,13 @@ def _replaces(whole: Quality, part: Quality, gain: float) -> bool:
     """
     enough = True
     if whole.pixels is not None and part.pixels is not None:
-        least = LEAST_FRAMED_PIXELS if gain > 1 else SIMILAR_DETAIL**2
+        least = MIN_FRAMED_PIXELS if gain > 1 else SIMILAR_DETAIL**2
         enough = gain**2 * whole.pixels >= least * part.pixels
     if whole.detail is None or part.detail is None:
         return enough
     if enough and gain > 1 and not _is_coarser(whole, part, gain):
         return True
-    return gain * whole.detail >= (LEAST_DETAIL if enough else SIMILAR_DETAIL) * part.detail
+    return gain * whole.detail >= (MIN_DETAIL if enough else SIMILAR_DETAIL) * part.detail
 
 
 def _is_coarser(whole: Quality, part: Quality, gain: float) -> bool:
