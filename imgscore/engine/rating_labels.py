@@ -21,7 +21,7 @@ from imgscore.store.ratings import RatedFile
 from imgscore.store.schema import Label, LabelEvent, Sighting, event_value
 from imgscore.store.transaction import Txn
 from imgscore.watches import Place, Watches, grade_of
-from imgscore.workers.messages import RatingSource, RatingsRead
+from imgscore.workers.rating_messages import RatingSource, RatingsRead
 
 
 def images_of(txn: Txn, sidecar: bytes) -> Iterator[bytes]:

@@ -22,11 +22,10 @@ from imgscore.workers.messages import (
     Crashed,
     Interrupted,
     ModelUnavailable,
-    RatingsRead,
-    ReadRatings,
     Refused,
     Unreadable,
 )
+from imgscore.workers.rating_messages import RatingsRead, ReadRatings
 
 logger = logging.getLogger(__name__)
 

@@ -50,7 +50,8 @@ def read_ratings(
 def _rated(engine: Engine, ticket: RatingTicket) -> RatedImage:
     from imgscore.engine import rating_labels
     from imgscore.reconcile import rating_rules
-    from imgscore.workers.messages import Crashed, RatingsRead, Refused, Unreadable
+    from imgscore.workers.messages import Crashed, Refused, Unreadable
+    from imgscore.workers.rating_messages import RatingsRead
 
     path = ticket.path
     match ticket.answer:

@@ -40,8 +40,6 @@ from imgscore.workers.messages import (
     Plan,
     Planned,
     Progressed,
-    RatingsRead,
-    ReadRatings,
     Refused,
     Rescore,
     Scored,
@@ -58,6 +56,7 @@ from imgscore.workers.order_messages import OrderPrepared, PrepareOrder
 from imgscore.workers.prune_messages import Prune, Pruned
 from imgscore.workers.quality_messages import MeasureQuality, QualityMeasured
 from imgscore.workers.queries import Query, QueryRows
+from imgscore.workers.rating_messages import RatingsRead, ReadRatings
 
 MAX_TEXT = 100_000
 """The largest number of characters in the texts of one answer. An honest text has a few hundred."""

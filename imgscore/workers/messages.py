@@ -9,7 +9,7 @@ parts of an answer.
 Each task of the trainer has a time limit `seconds`. An alarm ends a worker that works longer.
 """
 
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -30,6 +30,7 @@ from imgscore.workers.order_messages import OrderPrepared, PrepareOrder
 from imgscore.workers.prune_messages import Prune, Pruned
 from imgscore.workers.quality_messages import MeasureQuality, QualityMeasured
 from imgscore.workers.queries import Query, QueryRows
+from imgscore.workers.rating_messages import RatingsRead, ReadRatings
 
 
 class IndexFile(msgspec.Struct, tag=True, frozen=True):
@@ -114,13 +115,6 @@ class MakeThumbnail(msgspec.Struct, tag=True, frozen=True):
     path: bytes
     digest: bytes
     file: bytes
-
-
-class ReadRatings(msgspec.Struct, tag=True, frozen=True):
-    """The task to read the ratings that other programs have stored for the image at `path`."""
-
-    handler: ClassVar[str] = "read_ratings:read_ratings"
-    path: bytes
 
 
 class TryDevice(msgspec.Struct, tag=True, frozen=True):
@@ -230,28 +224,6 @@ class Unreadable(msgspec.Struct, tag=True, frozen=True):
 
 class ThumbnailMade(msgspec.Struct, tag=True, frozen=True):
     """The answer to MakeThumbnail after the thumbnail has been written."""
-
-
-class RatingSource(msgspec.Struct, frozen=True, array_like=True):
-    """One place that can contain the rating of an image.
-
-    `name`: `sidecar` (`a.jpg.xmp`), `stem` (`a.xmp`), `file` or `xattr`. `path`: the sidecar, or
-    the image. `seen`: the state in which it was read. `value`: a grade; a negative number for 0
-    stars; None if there is no rating. `problem`: the reason why it cannot be read; may be empty.
-    """
-
-    name: Literal["sidecar", "stem", "file", "xattr"]
-    path: bytes
-    seen: Fingerprint
-    value: float | None
-    problem: str = ""
-
-
-class RatingsRead(msgspec.Struct, tag=True, frozen=True):
-    """The answer to ReadRatings. `seen`: the state of the image."""
-
-    seen: Fingerprint
-    sources: list[RatingSource]
 
 
 class NeedsMemory(msgspec.Struct, tag=True, frozen=True):

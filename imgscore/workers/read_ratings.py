@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 from imgscore.images.ratings import files
 from imgscore.store.schema import Fingerprint
-from imgscore.workers.messages import RatingSource, RatingsRead, Unreadable, Unstable
+from imgscore.workers.messages import Unreadable, Unstable
+from imgscore.workers.rating_messages import RatingSource, RatingsRead
 
 if TYPE_CHECKING:
     from imgscore.workers.context import Context
-    from imgscore.workers.messages import ReadRatings
+    from imgscore.workers.rating_messages import ReadRatings
 
 
 def read_ratings(context: Context, task: ReadRatings) -> RatingsRead | Unstable | Unreadable:

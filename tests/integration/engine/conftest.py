@@ -31,17 +31,9 @@ from imgscore.verbs import registry
 from imgscore.verbs.base import drive
 from imgscore.watches import Watches
 from imgscore.workers.context import Context
-from imgscore.workers.messages import (
-    Answer,
-    FileIndexed,
-    IndexFile,
-    Plan,
-    ReadRatings,
-    Refused,
-    Task,
-    Unstable,
-)
+from imgscore.workers.messages import Answer, FileIndexed, IndexFile, Plan, Refused, Task, Unstable
 from imgscore.workers.order_tasks import plan_messages
+from imgscore.workers.rating_messages import ReadRatings
 from imgscore.workers.read_ratings import read_ratings
 
 DAY = 86_400 * 10**9

@@ -12,7 +12,7 @@ from imgscore.engine.engine import Engine
 from imgscore.engine.stage import Effects
 from imgscore.images.ratings import files
 from imgscore.store.schema import Fingerprint
-from imgscore.workers.messages import RatingSource, RatingsRead, ReadRatings
+from imgscore.workers.rating_messages import RatingSource, RatingsRead, ReadRatings
 from tests.integration.engine.conftest import World, ask, until, until_idle
 from tests.support.rated_images import grade, label_in, move, xmp_of
 

@@ -34,6 +34,7 @@ from imgscore.workers.context import Context
 from imgscore.workers.find_pairs import find_pairs
 from imgscore.workers.messages import Answer, FileIndexed, Task
 from imgscore.workers.pool import Pool, WorkerSettings
+from imgscore.workers.rating_messages import ReadRatings
 from imgscore.workers.training import train
 from tests.conftest import draw
 from tests.support import uform_checkpoint
@@ -230,7 +231,7 @@ TASKS: dict[type[Any], Callable[[Files], Task]] = {
     queries.PairsQuery: lambda files: queries.PairsQuery(
         TASTE, [files.watch.inbox], None, 5, 2, []
     ),
-    messages.ReadRatings: lambda files: messages.ReadRatings(os.fsencode(files.image)),
+    ReadRatings: lambda files: ReadRatings(os.fsencode(files.image)),
     messages.TryDevice: lambda files: messages.TryDevice(),
 }
 """A task of each type."""

@@ -7,8 +7,9 @@ import pytest
 from imgscore.groups.best import Quality
 from imgscore.store.schema import Fingerprint
 from imgscore.workers.answer_checks import check
-from imgscore.workers.messages import Answer, FileIndexed, ReadRatings, WrongAnswerError
+from imgscore.workers.messages import Answer, FileIndexed, WrongAnswerError
 from imgscore.workers.quality_messages import MeasureQuality, QualityMeasured
+from imgscore.workers.rating_messages import ReadRatings
 
 TASK = MeasureQuality(b"/inbox/a.jpg", b"d" * 32)
 GOOD = Quality(pixels=12, bytes=9, sharpness=1.0, detail=5.0, noise=0.0, step=1.0)
