@@ -1,9 +1,9 @@
 """Reads the events of the kernel, and posts changed dates without the package watchdog.
 
 Each date that imgscore sets causes one event: an order of a large inbox causes 100,000 of them.
-While a thread waits for the next event, each event wakes this thread, which takes longer than the
-change of the date itself. Therefore the thread pauses after it has read changed dates. The kernel
-keeps the events until the next read.
+A thread that waits for the next event would wake up for each of them, which takes longer than the
+change of the date itself. So the thread pauses after it has read changed dates. The kernel keeps
+the events until the next read.
 """
 
 import os

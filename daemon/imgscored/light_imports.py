@@ -1,7 +1,7 @@
 """Keep libraries out of the daemon that it never uses. `main` imports this module first.
 
-OpenSSL, asyncio and what they import take 6 MB of the daemon's memory. The daemon opens no network
-connection, and Python has the hashes without OpenSSL, too.
+OpenSSL, asyncio and the modules that they import take 8 MB of the daemon's memory. The daemon opens
+no network connection, and Python has the hashes without OpenSSL, too.
 """
 
 import inspect
@@ -25,7 +25,7 @@ def is_daemon(program: str) -> bool:
 
 
 def block_openssl() -> bool:
-    """Let imports of OpenSSL fail from now on, if Python has its own hashes. Return whether so."""
+    """Let later imports of OpenSSL fail if Python has the hashes. Return whether it has them."""
     if not all(map(find_spec, _HASHES)) or not any(all(map(find_spec, names)) for names in _SHA2):
         return False
     for name in OPENSSL:
@@ -36,7 +36,7 @@ def block_openssl() -> bool:
 
 @contextmanager
 def without_asyncio() -> Iterator[None]:
-    """Let the block import APScheduler without asyncio, of which it needs one function.
+    """Let the block import APScheduler without asyncio. APScheduler uses one function of asyncio.
 
     With Python 3.14, APScheduler itself takes this function from `inspect`.
     """

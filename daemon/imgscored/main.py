@@ -215,7 +215,7 @@ def main() -> None:
 
 
 def _renewal(arguments: argparse.Namespace, terminal: log.Terminal | None) -> Renewal | None:
-    """Return what decides about new starts. A daemon in a terminal stays, as its user sees it."""
+    """Return what decides about new starts; None: never. A daemon in a terminal never restarts."""
     if terminal is not None:
         return None
     renewed = arguments.lock_descriptor is not None

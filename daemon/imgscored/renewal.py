@@ -17,25 +17,28 @@ from imgscore.store.lock import StoreLock
 logger = logging.getLogger(__name__)
 
 SECONDS = 600.0
-"""The time without work after which the program starts again, in seconds. A user who works with the
-images should not meet the start."""
+"""The time without work after which the program starts again, in seconds. It is long, so that no
+command of a user who works with the images waits for the start."""
 MIN_GROWTH = 8 << 20
-"""The growth of the private memory, in bytes, from which on the program starts again. A first scan
-of 100,000 known files adds 3 MB."""
+"""The smallest growth of the private memory after which the program starts again, in bytes. A first
+scan of 100,000 known files adds 3 MB, which is no reason for a new start."""
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-"""The signals that wait during the start, because they would end a program without handlers."""
+"""The signals that are blocked during the start. A program that has no handlers yet would end."""
 _DROPPED = ("--startup-descriptor", "--lock-descriptor")
 _PAGE = os.sysconf("SC_PAGESIZE")
 
 
 def private_bytes() -> int:
-    """Return the resident memory of this process that belongs to no file, in bytes."""
+    """Return the resident memory of this process without the pages of files, in bytes."""
     _, resident, shared, *_ = Path("/proc/self/statm").read_text().split()
     return (int(resident) - int(shared)) * _PAGE
 
 
 def _identity() -> tuple[int, int] | None:
-    """Return what differs after an upgrade of imgscore."""
+    """Return the inode and the date of this module, which change when imgscore is upgraded.
+
+    None: the file cannot be read, as during an upgrade.
+    """
     try:
         status = os.stat(__file__)
     except OSError:
@@ -52,8 +55,9 @@ class Renewal:
     def __init__(self, seconds: float, growth: int, *, renewed: bool) -> None:
         """`seconds`, `growth`: see SECONDS and MIN_GROWTH. `renewed`: whether this is a new start.
 
-        The memory at the start is the measure. After a new start, it is the memory after the first
-        scan, so that a large library does not cause one start after the other.
+        Growth is measured from the memory at the start. After a new start, it is measured from the
+        memory after the first scan: a large library would otherwise cause one start after the
+        other.
         """
         self._seconds = seconds
         self._growth = growth
@@ -61,11 +65,11 @@ class Renewal:
         self._due: float | None = None
 
     def postpone(self) -> None:
-        """Begin to wait again at the next `released`: the daemon has work."""
+        """Cancel a due start, because the daemon has work. `released` can set the next one."""
         self._due = None
 
     def released(self, now: float) -> None:
-        """Measure the memory after it was returned. `now`: in monotonic seconds."""
+        """Measure the memory after unused memory was returned. `now`: in monotonic seconds."""
         memory = private_bytes()
         if self._limit is None:
             self._limit = memory + self._growth

@@ -21,7 +21,7 @@ MAX_SECONDS = 12 * 3600.0
 
 
 class LibraryPreparer(Stage[PrepareLibrary]):
-    """The stage that sends the task to prepare the library. It knows when it was prepared last."""
+    """The stage that sends the task to prepare the library, and notes when it was sent last."""
 
     handles = (PrepareLibrary,)
 

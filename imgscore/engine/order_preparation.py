@@ -9,9 +9,7 @@ from imgscore.store.transaction import Txn
 from imgscore.store.unscored import all_are_scored, unscored
 from imgscore.watches import Watch
 from imgscore.workers.cpus import cpus
-from imgscore.workers.messages import (
-    Rescore,
-)
+from imgscore.workers.messages import Rescore
 from imgscore.workers.order_messages import PrepareOrder
 
 # If the store has more sightings than this number, a worker lists the files without a score, and a
@@ -23,7 +21,7 @@ LARGE_LIBRARY = 5_000
 def prepare(ctx: EngineContext, taste: str, refusals: Refusals) -> None:
     """Let a second worker load what the order after a training needs.
 
-    Without this worker, the files are loaded after the training. An error is therefore ignored.
+    An error is ignored, because the worker can also load the files after the training.
     """
     if ctx.config.head == "mlp" or cpus() == 1:
         return  # An MLP is trained for minutes, and a single CPU is busy with the training.

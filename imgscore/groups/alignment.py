@@ -39,8 +39,8 @@ TRIALS = (
     Trial(8, 0.11, (1.0, 0.9, 0.8, 0.7, 0.58, 0.46), 0.75),
     Trial(8, 0.05, (1.0, 0.95, 0.9, 0.84, 0.78, 0.72, 0.64, 0.56, 0.48, 0.4), 1.0),
 )
-"""The steps: most pairs of different images are sorted out by the first one, which takes a tenth of
-the time. Finer means than 8 × 8 would have details that a part of a grid has not."""
+"""The steps. The first one takes a tenth of the time, and sorts out most pairs of different images.
+A part of a grid has too few cells for finer means than 8 × 8."""
 MIN_SHARE = 0.25
 """The smallest length of a part, as a share of the side: 4 cells of the grid."""
 MIN_DEVIATION = 4.0

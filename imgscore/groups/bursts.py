@@ -1,4 +1,4 @@
-"""Tell which pairs of photographs are bursts, series, or versions of one photograph."""
+"""Find out which pairs of photographs are bursts, series, or versions of one photograph."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ MAX_DISTORTION = 0.03
 """The largest natural logarithm of the quotient of the aspect ratios of two frames of a camera."""
 
 UNKNOWN, SEPARATE, SAME_FRAME, FRAMES = 0, 1, 2, 3
-"""What two photographs are: not known; a bracket or a panorama; versions of one; or a burst."""
+"""What two photographs are: not known; a bracket or a panorama; versions of one photograph; or a
+burst."""
 
 
 class Photographs(NamedTuple):
@@ -79,10 +80,10 @@ def judge(
 def _are_edited(photographs: Photographs, pair: Ints) -> bool:
     """Return whether two photographs with equal times are versions of one, by their numbers.
 
-    No camera takes two photographs in one hundredth of a second, or changes its size within one
-    second. A screenshot or a crop, to which the EXIF data were copied, has another size. A camera
-    can turn a photograph, so only the number of pixels counts, and the aspect ratio if it is not
-    known.
+    No camera takes two photographs in one hundredth of a second, or changes the size of its
+    photographs within one second. A screenshot or a crop that has the EXIF data of a photograph has
+    another size. A camera can turn a photograph, so the numbers of pixels are compared. If they are
+    not known, the aspect ratios are compared.
     """
     if photographs.shots[int(pair[0])].seconds % 1 > 0:
         return True

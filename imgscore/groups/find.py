@@ -42,7 +42,7 @@ EQUAL_GRIDS = 0.95
 MIN_COSINE = 0.55
 """The smallest cosine of two images with equal grids: simple images can have equal grids."""
 EQUAL_COSINE = 0.97
-"""The cosine from which on two images are similar, if their grids are about equal, too."""
+"""The smallest cosine of two similar images whose grids are about equal."""
 MIN_CORRELATION = 0.7
 """The smallest correlation of the grids of images with the cosine EQUAL_COSINE."""
 MIRROR_COSINE = 0.92
@@ -52,14 +52,14 @@ PART_LIMITS = (0.95, 0.9)
 cosine of 0.65, half of all drawn landscapes were parts of each other: a sky above hills fits into
 any other one."""
 FRAMED_PARTS = ((0.95, 0.65), (0.91, 0.8))
-"""The same limits if the other image is framed: its embedding is that of a frame or a screenshot,
-too. Images that are less alike must fit better."""
+"""The same limits if the other image is framed. Its embedding depends on the frame or the screen,
+too, so the cosine is smaller. Pairs with a smaller cosine must fit better."""
 MAX_FRAME_RANGE = 8.0
 """The largest difference of luma inside an edge of a framed image, in levels from 0 to 255."""
 MIN_TONES = 4.0
-"""The smallest entropy of the tones in a grid, in bits, at which these limits and mirrored grids
-count. Most photographs have more. Flags, letters and icons have less: a part of one often fits
-another."""
+"""The smallest entropy of the tones in a grid, in bits, at which the limits above and mirrored
+grids count. Most photographs have more. Flags, letters and icons have less: a part of one of them
+often fits into another one."""
 PLAIN_PARTS = (0.97, 0.93)
 """The limits of a part for images with fewer tones."""
 VERIFIED_COSINE, VERIFIED_FIT = 0.75, 0.85
@@ -73,14 +73,16 @@ FRAMED_COSINE = 0.55
 """The smallest cosine at which the content of a framed image is compared with another image. A
 screenshot and the picture in it have cosines from 0.52, and half of them more than 0.7."""
 MARKED_COSINE, MARKED_CORRELATION = 0.5, 0.2
-"""The smallest cosine, and the smallest correlation of the grids, of an image and its marked copy
-that are joined by the rest of the picture. Copies with large letters have cosines from 0.55,
+"""The smallest cosine, and the smallest correlation of the grids, at which an image and its marked
+copy can be joined by their unchanged cells. Copies with large letters have cosines from 0.55,
 and nearly all correlations from 0.3."""
 MARKED_AREA = 0.93
-"""The smallest gain of a crop that may be none, but a copy whose mark hides its place."""
+"""The smallest gain of a supposed crop that can be a marked copy instead: a mark can shift the
+place that is found."""
 MARKED_GAIN = 1.001
-"""The gain of an image over its marked copy: like that of an image over its copy in a frame of no
-width, because the detail of the marked copy is mostly that of the mark."""
+"""The gain of an image over its marked copy. A gain above 1 is that of an image over its framed
+copy: `best` does not compare their details then, because the details of a marked copy are mostly
+those of the mark."""
 FINE_BATCH = 1024
 """The number of pairs whose fine grids are in memory at once. With their sums, they use 45 MB."""
 MIN_DEVIATION = 3.0

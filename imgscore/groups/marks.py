@@ -1,8 +1,8 @@
 """Find out which of two versions of a picture is marked: by a watermark, a logo, a date or a title.
 
 The fine grids of both versions are compared. A mark changes a part of the picture and nothing else.
-The part of the marked version contains the mark in addition to the picture, so it has more edges;
-or the mark is a veil, which weakens all edges below it by the same factor.
+In this part, the marked version shows the mark in addition to the picture, so it has more edges.
+If the mark is a veil instead, all edges below it are weakened by one factor.
 """
 
 from __future__ import annotations
@@ -22,49 +22,53 @@ Bytes = NDArray[np.uint8]
 MIN_CHANGE = 4.0
 """The smallest difference of a changed cell, in levels of luma: twice the noise of JPEG."""
 SLOPE_SHARE = 0.35
-"""The share of the slopes of the picture that is added to this limit. Two versions of different
-sizes can be shifted by a third of a cell."""
+"""The share of the slope of the picture at a cell that is added to MIN_CHANGE. Two versions of
+different sizes can be shifted by a third of a cell, which changes cells on a slope."""
 MIN_SHARE, MAX_SHARE = 0.003, 0.35
-"""The smallest and the largest share of changed cells. With more, nothing tells that the rest of
-both pictures is the same."""
+"""The smallest and the largest share of changed cells. With more of them, the unchanged rest is too
+small to show that both are versions of one picture."""
 MAX_ROUGHNESS = 0.6
-"""The largest deviation of the cells that are not changed, as a share of that of their luma."""
+"""The largest difference of the unchanged cells, as a share of the deviation of their luma. Both
+are root mean squares."""
 MAX_TONE_SLOPE, MAX_TONE_SHIFT = 0.1, 8.0
-"""The largest change of the contrast, and that of the luma in levels, of the cells that are not
-changed. With more, clipped tones look like a mark."""
+"""The largest change of the contrast of the unchanged cells, as a share, and of their luma, in
+levels. After larger changes of the exposure, clipped tones look like a mark."""
 MIN_QUIET = 0.6
-"""The smallest share of the details of the better version that are not changed. Blur changes the
-details everywhere."""
+"""The smallest share of unchanged details in the version without the mark. Blur changes the details
+everywhere, and a mark only in its part."""
 MIN_DETAIL = 4.0
 """The smallest difference of a detail from its surroundings, in levels."""
 MIN_ADDED, CLEARLY_ADDED = 0.25, 0.5
-"""How many more edges the marked version must have, as a share of the edges of the difference. The
-second value counts if the mark both brightens and darkens, such as white letters with black
-outlines."""
+"""The smallest number of edges that the marked version has more, as a share of the edges of the
+difference. The second value counts if the mark both brightens and darkens the picture, as white
+letters with black outlines do."""
 MIN_ONE_SIGN, MIN_STRONG = 0.3, 20.0
-"""The smallest share of the difference that has one sign; and the smallest mean difference, in
-levels, at which this is not needed. Blur and sharpening change little, in both directions."""
+"""The smallest share of the difference that has one sign, and the smallest mean difference, in
+levels, of a mark whose difference has both signs. Blur and sharpening change the luma only a
+little, and in both directions."""
 MAX_ALIKE = 0.8
 """The largest correlation of the edges of both versions in the changed part."""
 MIN_OWN, MIN_KEPT = 0.1, 0.08
-"""The smallest share of the edges of the difference that the better version must have itself, so
-that the marked version must keep some of them; and how much of them it must keep at least. With
-less, the part of the picture was replaced: two windows that show different pictures."""
+"""The limits by which a replaced part is recognized, as in two windows that show different
+pictures. If the edges of one version in the changed part are at least MIN_OWN of the edges of the
+difference, the other version must keep at least MIN_KEPT of them. Both are shares of sums of
+squares."""
 VEIL_SLOPES = np.arange(0.25, 0.81, 0.1)
 """The factors by which a veil weakens edges."""
 MIN_VEILED, MIN_VEILED_MORE = 0.5, 0.15
-"""The smallest share of the edges below a veil that are weakened by one factor, and the smallest
-difference from the same share for the other version."""
+"""The smallest share of the edges below a veil that are weakened by one factor. And the smallest
+excess over the share that follows if the other version is taken for the veiled one."""
 MIN_VEIL_SHARE, MIN_VEIL_STRENGTH, MIN_VEIL_ONE_SIGN = 0.01, 15.0, 0.6
-"""The smallest share of changed cells, difference in levels, and share of one sign of a veil."""
+"""The smallest share of cells that a veil changes, the smallest mean difference in levels, and the
+smallest share of this difference that has one sign."""
 MIN_JOIN_DEVIATION, MAX_JOIN_ROUGHNESS, MIN_JOIN_QUIET = 8.0, 0.5, 0.7
-"""The limits for images of which nothing else says that they are versions of one picture: the
-deviation of luma in levels, the roughness, and the share of quiet details."""
+"""The limits for two images that are joined only because of their unchanged cells: the deviation of
+their luma in levels, their difference as for MAX_ROUGHNESS, and the share of unchanged details."""
 BATCH = 256
 """The number of pairs that are compared at once. Their arrays use 80 MB."""
 COARSE_CHANGE, MIN_COARSE_EQUAL = 6.0, 0.55
-"""The largest difference in levels of a cell of two grids that is equal, and the smallest share of
-such cells. It sorts out nearly all pairs of different images."""
+"""The largest difference in levels of a cell that is equal in two grids, and the smallest share of
+such cells. This first test sorts out nearly all pairs of different images."""
 
 
 class Marks(NamedTuple):
@@ -109,8 +113,8 @@ def find_marks(first: Bytes, second: Bytes) -> Marks:
 
 
 class _Pair(NamedTuple):
-    """Pairs of fine grids, each float32 [p, 64, 64]. `difference`: second - first, but for a
-    difference of all. `slopes`: the steepest slope near a cell. `changed`: bool [p, 64, 64]."""
+    """Pairs of fine grids, each float32 [p, 64, 64]. `difference`: second - first, minus its
+    median. `slopes`: the steepest slope near a cell. `changed`: bool [p, 64, 64]."""
 
     first: Floats
     second: Floats

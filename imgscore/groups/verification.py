@@ -29,10 +29,10 @@ DETAIL_SIDE = 24
 BLOCKS = 4
 """The rows and columns of blocks whose details are compared one by one."""
 MIN_FIT = 0.8
-"""The smallest correlation of the last place, whose details are compared. Most pairs of different
-images are sorted out by it."""
+"""The smallest correlation of means at the place that is found. Only then are the details compared.
+This limit sorts out most pairs of different images."""
 SURROUNDINGS = 2
-"""The distance in means up to which a detail is compared with its surroundings."""
+"""The distance, in cells of DETAIL_SIDE, up to which cells are the surroundings of a detail."""
 MIN_DETAILS = 0.8
 """The smallest correlation of the details of a part. Two landscapes with a sky above hills have
 equal grids, but correlations of details from .1 to .7."""
@@ -47,14 +47,15 @@ SIMILAR_BLOCKS = 0.75
 """The smallest mean correlation of the blocks of images with equal grids. Copies with a watermark
 have correlations from 0.72, and nearly all from 0.85; different pages of one layout up to 0.70."""
 REPLACED_SIDE, MIN_REPLACED_TEXTURE, MAX_REPLACED = 8, 8.0, 0.25
-"""The side of a square in cells; and the smallest standard deviation of a square of both images, in
-levels, and the largest correlation, at which the square shows something else. It is a fourth of a
-block, because a small picture in a window fills no block."""
+"""The limits by which a replaced square is recognized: its side in cells, the smallest standard
+deviation of the square in both images, in levels, and the largest correlation of the squares. The
+square is a fourth of a block, because a small picture in a window fills no block."""
 GOOD_BLOCK, MIN_GOOD = 0.8, 0.75
 """The smallest correlation of a block that agrees, and the smallest share of such blocks."""
 FLAT_PRODUCT = 1.0
-"""The smallest product of the lengths of two blocks by which their product is divided. In a block
-of one tone, the rounding errors would correlate: two in a thousand links depended on them."""
+"""The smallest divisor of the product of two blocks; else the divisor is the product of their
+lengths. Without it, rounding errors correlate in blocks of one tone, and decided two in a thousand
+links."""
 MIN_TEXTURE, MIN_TEXTURED = 3.0, 5
 """The smallest standard deviation of a block with content, in levels from 0 to 255, and the
 smallest number of such blocks. An image with fewer of them shows too little to be compared."""

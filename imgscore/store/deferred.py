@@ -27,13 +27,14 @@ TABLES = ("dates", "originals", "sightings")
 """The tables whose writes can be deferred. A deferred write of `sightings` replaces a record that
 exists. In `originals` it may add a record, and in `dates` it adds or deletes an empty one."""
 MAX_FILES = 16_384
-"""The number of files whose writes are deferred at most, until a part of the writes is made. They
-use 1.2 kB of memory each."""
+"""The largest number of files whose writes are deferred. Then a part of the writes is made. The
+writes of a file use 1.2 kB of memory."""
 FLUSH_WRITES = 4_096
 """The number of deferred writes that one commit makes. It takes about 10 ms."""
 
 FEW_FILES = 2_048
-"""The number of files whose deferred writes another commit may make: at most 15 ms of CPU time."""
+"""The largest number of files whose deferred writes a commit for another purpose may make, too.
+They take at most 15 ms of CPU time."""
 FLUSH_PARTS = 3
 """The number of parts that `Store.flush_until_few` writes in a step. An order that sets dates
 between these steps defers the writes of fewer files than these parts make."""

@@ -9,10 +9,10 @@ from imgscore.store.transaction import Txn
 class Snapshot:
     """The state of the store at one time.
 
-    LMDB copies a page before it changes the page, up to the root of the table. As long as a
-    transaction that can read the old pages is open, LMDB does not use their numbers again. Two
-    transactions that see the same root of a table therefore see the same content. No record is
-    compared.
+    Before LMDB changes a page, it copies the page and all pages above it, up to the root of the
+    table. It does not use the number of an old page again while a transaction that can read this
+    page is open. So if a table has the same root in two transactions, its content is the same. No
+    record is compared.
 
     A snapshot must be closed after some seconds, because the store grows while it is open.
     """

@@ -46,8 +46,8 @@ MAX_READ = 1 << 16
 class Pool:
     """A group of worker processes: at most `size` workers for files, a trainer, an order worker.
 
-    The order worker does the tasks OrderTask, and the trainer all others that read no file. Use the
-    pool as a context manager.
+    The file workers do the tasks FileTask, the order worker the tasks OrderTask, and the trainer
+    all others. Use the pool as a context manager.
     """
 
     def __init__(self, settings: WorkerSettings, size: int, idle_seconds: float) -> None:

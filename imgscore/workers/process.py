@@ -30,9 +30,9 @@ QUEUE_DEPTH = 2
 """The smallest number of file tasks that one worker may have at a time. While the worker does the
 first task, the second task already waits in its stdin."""
 QUEUE_SECONDS = 0.1
-"""The number of seconds of work that may wait in the stdin of a worker. The pool's process reads
-answers every 15 ms while many files wait, later if other programs use the CPUs, and its commits
-wait for the disk. Without enough tasks, the workers would wait, too."""
+"""The number of seconds of work that may wait in the stdin of a worker. While many files wait, the
+daemon reads answers every 15 ms, or later: if other programs use the CPUs, or if a commit waits for
+the disk. Workers with fewer tasks would wait during this time."""
 MAX_QUEUE_DEPTH = 16
 """The largest number of file tasks of a worker that computes images itself."""
 PACE_SHARE = 0.1
@@ -44,8 +44,9 @@ ORDER_SECONDS = 10.0
 """The number of seconds for which the order worker waits for its next task, after it has loaded the
 files of the inboxes or scored the images. The next task comes within milliseconds, if it comes."""
 PIPE_BYTES = 1 << 20
-"""The number of bytes that wait in the pipe from the trainer. Linux allows this to each user, and
-uses 64 kB otherwise. A part of a plan has about 240 kB."""
+"""The number of bytes that a pipe from the trainer or the order worker can contain, if the system
+allows it. Linux allows this number to each user; its default is 64 kB. A part of a plan has about
+240 kB."""
 FILES_WORTH_STARTING = 256
 """The number of files in a row that must keep all file workers busy before the device process is
 started, if the workers can compute the model themselves. On a GPU, the start takes several seconds

@@ -20,7 +20,7 @@ def send_all(workers: Sequence[Worker], tasks: deque[IndexFile]) -> None:
 
 
 def _shares(workers: Sequence[Worker], count: int) -> list[int]:
-    """Return the number of tasks for each worker, of `count` tasks. The others wait."""
+    """Return how many of `count` tasks each worker gets. The others wait for room."""
     had = [len(worker.tasks) for worker in workers]
     depths = [worker.depth for worker in workers]
     shares = [0] * len(workers)
