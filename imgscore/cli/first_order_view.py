@@ -36,7 +36,7 @@ QUIET_SECONDS = 5.0
 """Seconds without a newly read image after which the view of an inbox in order ends. The pending
 items are then measurements for groups, which may take minutes."""
 USEFUL_LABELS = 30
-"""The number of labels from which on the order is useful: see docs/figures.md."""
+"""The smallest number of labels with which the order is useful: see docs/figures.md."""
 
 
 def command() -> str:

@@ -46,7 +46,7 @@ from imgscore.workers.messages import PlannedTouch
 # The largest number of touches in one commit to the store. Each commit waits for the disk, so large
 # commits are faster. This number of touches takes about 40 ms, with the commit.
 TOUCH_BATCH = 1_024
-# The number of touches from which on the other writes are deferred.
+# The smallest number of touches of an order whose other writes are deferred.
 FEW_TOUCHES = 128
 # The largest number of dates that are restored with one commit before them and one after them.
 RESTORE_BATCH = 512

@@ -13,7 +13,7 @@ from imgscore.workers.messages import Answer, Task
 # takes about a millisecond; with 16 workers, it would follow nearly each of 1,000 answers a second.
 FEED_SECONDS = 0.05
 # The time in which answers gather before they are read, in seconds. A worker has work for longer
-# (`process.QUEUE_SECONDS`). To wait for each answer costs more CPU time than to process it.
+# (`process.QUEUE_SECONDS`). Waiting for each answer costs more CPU time than processing it.
 GATHER_SECONDS = 0.015
 
 

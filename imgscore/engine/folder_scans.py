@@ -11,8 +11,8 @@ from imgscore.watches import within
 
 logger = logging.getLogger(__name__)
 
-# The largest number of queued scans. Each scan reads all sightings under its folder, so one scan of
-# all watched folders is cheaper than more scans, for example while an archive is unpacked.
+# The largest number of queued scans, for example while an archive is unpacked. Each scan reads all
+# sightings under its folder, so one scan of all watched folders is cheaper than more scans.
 MAX_SCANS = 16
 
 

@@ -11,7 +11,7 @@ from imgscore.workers.messages import IndexFile
 def index_tasks(
     ctx: EngineContext, asked: AskedFiles, paths: Iterable[bytes]
 ) -> Iterator[tuple[IndexFile, bool]]:
-    """Yield a task for each of the files that is in a watch, or that a client has asked for.
+    """Yield a task for each file that is in a watch, or that a client has asked for.
 
     The second value is whether the file is in a label folder.
     """

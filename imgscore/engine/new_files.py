@@ -1,8 +1,8 @@
 """Store the answers about new files of an inbox of which the store contains nothing.
 
 Nearly all files of a first scan are such files. No rule about moves, copies, edited files or labels
-can concern them, so their records are written in a few calls. `ingest` stores all other files, and
-has the rules. Both write the same records.
+can concern them, so a few calls write their records. `ingest` stores all other files by these
+rules. Both write the same records.
 """
 
 from collections import Counter

@@ -103,7 +103,7 @@ class _Holder:
 
 
 def _is_possible(digest: bytes) -> bool:
-    """Stand for a test that must not be used after a write: the digest may have a record."""
+    """Return True: the digest may have a record. After a write, this replaces the exact test."""
     return True
 
 

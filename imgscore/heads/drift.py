@@ -1,9 +1,9 @@
 """Find the label after which the taste of a person has changed, and leave out the labels before it.
 
-Equal weights are better as long as a taste is stable (bench/LEARNING.md, "Drift"). For each number
+As long as a taste is stable, equal weights are best (bench/LEARNING.md, "Drift"). For each number
 of CHANGES, this module therefore compares two explanations of that many last labels: a Gaussian
-process that has learned from all older labels, and one that starts with the last labels. Only if
-the second one is clearly better, the older labels do not count.
+process that has learned from all older labels, and one that has not. If the second one is clearly
+better, the older labels no longer count.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ quarter."""
 STEP = 1.25
 """The ratio of two numbers of CHANGES."""
 FINE_STEPS = 21
-"""The number of changes around the most probable one that are compared at the end. They are one
-label apart for 40 labels, and 8 for 320."""
+"""The number of changes around the most probable one that are compared at the end. Two neighbours
+are one label apart if the change is 40 labels ago, and 8 labels if it is 320 labels ago."""
 OLD_WEIGHT = 0.01
 """The weight of a label before the change, in weights of a label after it. It is not 0, because a
 new taste can have a part of the old one (bench/LEARNING.md, "Drift")."""
@@ -42,13 +42,13 @@ MIN_RECENT_SIDE = 3
 """The smallest number of keep labels, and of trash labels, on both sides of a change. A person who
 labels all keeps and then all trashes has not changed their taste."""
 MIN_EVIDENCE = 8.0
-"""The smallest logarithm of the Bayes factor of a change, in nats. It includes that a change is
-rare."""
+"""The smallest logarithm of the Bayes factor of a change, in nats. It is far above 0, because a
+change is rare."""
 MIN_GAIN = 5.0
-"""The smallest sum by which the log losses of the last labels must be smaller without the older
-labels, in nats, if each label is predicted from the others."""
+"""The smallest decrease of the sum of the log losses of the last labels if the older labels are
+left out, in nats. Each label is predicted from the others."""
 MAX_LABELS = 600
-"""The largest number of labels in which a change is searched, the newest ones."""
+"""The number of newest labels in which a change is searched."""
 BATCH_SIZE = 5
 """The smallest number of labels with equal times that are more than single labels: a move of many
 files, an import, or a part of the first scan."""
