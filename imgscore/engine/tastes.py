@@ -113,7 +113,8 @@ class TasteState:
     """the time at which a worker began to train, in monotonic seconds. None means that no worker
     trains."""
     is_prepared: bool = True
-    """whether nothing need be loaded for the order after the training, or a worker loads it"""
+    """whether nothing is left to do for the preparation of the next order; see
+    order_preparation.py"""
     progress: tuple[int, int] | None = None
     """the number of finished steps and of all steps of the training, as the worker
     sent them last. None means that the worker has sent no progress yet."""
