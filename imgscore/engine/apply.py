@@ -47,7 +47,7 @@ from imgscore.workers.messages import PlannedTouch
 # commits are faster. This number of touches takes about 40 ms, with the commit.
 TOUCH_BATCH = 1_024
 # The smallest number of touches of an order whose other writes are deferred.
-FEW_TOUCHES = 128
+MIN_DEFERRED_TOUCHES = 128
 # The largest number of dates that are restored with one commit before them and one after them.
 RESTORE_BATCH = 512
 
@@ -117,7 +117,7 @@ def apply_batch(
         flush.finish()
     if others:
         store.commit(lambda txn: _settle(txn, others))
-    if max(len(batch), len(store.deferred)) < min(TOUCH_BATCH, FEW_TOUCHES):
+    if max(len(batch), len(store.deferred)) < min(TOUCH_BATCH, MIN_DEFERRED_TOUCHES):
         store.flush()  # Deferring so few writes saves nothing.
     return outcome
 

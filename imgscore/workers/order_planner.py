@@ -41,7 +41,7 @@ GROUP_TABLES = ("groups", "grouped", "qualities", "traits", "labels")
 
 @dataclass(eq=False)
 class _Prepared:
-    """What is known about an inbox. It is valid for the state of the tables in the snapshot."""
+    """The files, groups and plan of an inbox, from the state of the tables in the snapshot."""
 
     watch: Watch
     exclude: frozenset[bytes]
