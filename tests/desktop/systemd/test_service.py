@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import signal
+import time
 from pathlib import Path
 
 from imgscore.system import systemd
@@ -59,6 +60,27 @@ def test_service_sandboxed_orders_dropped_files(box: Box) -> None:
     box.imgscore("restore-times")
     assert own == {path.name: path.stat().st_mtime_ns for path in paths}
     assert newest_first(box.inbox) != names
+
+
+def test_service_that_returns_memory_starts_again_in_its_process(box: Box) -> None:
+    install(box)  # writes the unit
+    box.systemctl("stop", "imgscored")
+    with (box.home / ".config/imgscore/config.toml").open("a") as file:
+        file.write("worker_idle = 0.5\n")
+    limits = "--renew-after 0.2 --renew-growth -100000000"
+    box.change_unit("WatchdogSec=3", "ExecStart=", f"ExecStart={BIN}/imgscored {limits}")
+    box.systemctl("start", "imgscored")
+    pid, restarts = int(box.show("MainPID")), box.show("NRestarts")
+    teach(box)
+    box.imgscore("wait", "--timeout", "120")
+    box.await_(lambda: any(text.startswith("starting again") for _, text in box.journal()))
+    box.drop("sun", 3, first=20)
+    box.imgscore("wait", "--timeout", "120")
+    time.sleep(4)  # longer than `WatchdogSec`
+    assert box.imgscore("status")["pid"] == pid == int(box.show("MainPID"))
+    assert (box.show("ActiveState"), box.show("NRestarts")) == ("active", restarts)
+    box.await_(lambda: box.show("StatusText") == "running: 9 images, 0 pending")
+    assert [text for priority, text in box.journal() if priority <= 4] == []
 
 
 def test_service_ready_only_when_the_socket_answers(box: Box) -> None:
