@@ -9,7 +9,7 @@ import numpy as np
 
 from imgscore.groups.shots import shot_of
 from imgscore.groups.split import components, split
-from imgscore.store import similarity, traits
+from imgscore.store import similarity, traits, vectors
 from imgscore.store.similarity import IndexState
 from imgscore.workers.group_graph import Graph, grouped, unlinked_pairs
 from imgscore.workers.group_messages import FoundGroup, GroupsFound
@@ -71,4 +71,7 @@ def groups_of(txn: Txn, spec: Spec, graph: Graph, digests: list[bytes]) -> Itera
     yield GroupsFound(last=False, done=regrouped, regrouped=regrouped, groups=groups)
     for batch in batches(name for name in digests if name not in graph.strengths):
         yield GroupsFound(last=False, done=batch, regrouped=batch)
-    yield GroupsFound(last=True, state=IndexState(spec.image_embedder, len(digests)))
+    # Count also the images without traits, which the index leaves out. Otherwise they would seem to
+    # be new, and all images would be compared again without end.
+    count = vectors.count(txn, spec.image_embedder)
+    yield GroupsFound(last=True, state=IndexState(spec.image_embedder, count))

@@ -41,6 +41,7 @@ try {
   await page.waitForSelector("#viewer:not([open])");
   if (await page.$("body.review #tabs [value=groups]")) {
     await page.click("#tabs [value=groups]");
+    await page.waitForFunction(() => !document.querySelector("#group-cards .lead").textContent.startsWith("Looking"));
     if (await page.$("#groups-begin")) {
       await page.click("#groups-begin");
       await page.waitForFunction(() => document.querySelectorAll(".member .frame img[src^=image]").length > 1);

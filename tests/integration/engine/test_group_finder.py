@@ -16,7 +16,7 @@ from imgscore.embedders import lite0, registry
 from imgscore.engine.engine import Engine, open_engine
 from imgscore.errors import ImgscoreError
 from imgscore.images.decode import decode
-from imgscore.store import groups, pair_blocks, similarity
+from imgscore.store import groups, pair_blocks, similarity, vectors
 from imgscore.store.similarity import Link
 from imgscore.store.store import Store
 from imgscore.workers import process
@@ -77,6 +77,20 @@ def test_stage_with_new_images_starts_no_trainer(
         put_alike(inbox, "lakes", 2, side=200)
         scan(engine)
         assert (sizes(store), len(trainers)) == ([2, 5], 1)
+
+
+def test_stage_with_images_without_traits_compares_all_once(
+    store: Store, inbox: Path, trainers: list[int]
+) -> None:
+    row = bytes(2 * SPEC.image_dim)
+    rows = [(number.to_bytes(32, "big"), row) for number in range(6)]
+    store.commit(lambda txn: vectors.append(txn, SPEC.image_embedder, rows))
+    with engine_of(store, inbox) as engine:
+        until(engine, lambda: engine.idle)
+        assert engine.group_finder.uncompared == 0 and len(trainers) == 1
+    with store.read() as txn:
+        state = similarity.state(txn)
+    assert state is not None and state.images == 6
 
 
 def test_stage_after_a_crash_of_the_worker_compares_the_images_again(
