@@ -22,7 +22,7 @@ test: .venv/installed-dev lint
 
 # Then the other tests, too. A test is skipped if a program or a right that it needs is missing.
 test-all: test
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not (unit or integration or core)"
+	$(BIN)/python -m pytest -n 3 --dist loadfile -m "not (unit or integration or core)"
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .
