@@ -12,7 +12,7 @@ import shutil
 import threading
 import time
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -45,13 +45,16 @@ def measure(setting: Setting) -> Iterator[Figure]:
     with sandbox:
         for version, title in (("1", "first dates"), ("2", "later dates")):
             use_head(sandbox, version)
-            with Sampler(sandbox).running() as sampler:
+            sampler = Sampler(sandbox)
+            sandbox.start()
+            with repeated(sampler.sample, SAMPLE_SECONDS):
                 sandbox.settle()
             yield sampler.figure(title, paths, bare)
             sandbox.stop()
         use_head(sandbox, "3")
         sandbox.start()
-        with StatusClient(sandbox).running() as client:
+        client = StatusClient(sandbox)
+        with repeated(client.ask, STATUS_SECONDS):
             sandbox.settle()
         yield client.figure(*span(paths))
     shutil.rmtree(sandbox.folder)
@@ -104,6 +107,24 @@ def span(paths: list[str]) -> tuple[int, int]:
     return changed[len(changed) // 10], changed[-1]
 
 
+@contextmanager
+def repeated(work: Callable[[], None], seconds: float) -> Iterator[None]:
+    """Call `work` in a thread until the block ends, with pauses of `seconds`."""
+    ended = threading.Event()
+
+    def repeat() -> None:
+        while not ended.wait(seconds):
+            work()
+
+    thread = threading.Thread(target=repeat)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
 class Sampler:
     """Records the CPU time of the daemon, all of its threads together."""
 
@@ -113,24 +134,10 @@ class Sampler:
         """ns since 1970"""
         self.usages: list[Usage] = []
 
-    @contextmanager
-    def running(self) -> Iterator[Sampler]:
-        """Record until the block ends. Start the daemon if it does not run."""
-        if not self.sandbox.running:
-            self.sandbox.start()
-        ended = threading.Event()
-        thread = threading.Thread(target=self._sample, args=(ended,))
-        thread.start()
-        try:
-            yield self
-        finally:
-            ended.set()
-            thread.join()
-
-    def _sample(self, ended: threading.Event) -> None:
-        while not ended.wait(SAMPLE_SECONDS):
-            self.usages.append(read_usage(self.sandbox.pid))
-            self.times.append(time.time_ns())
+    def sample(self) -> None:
+        """Record the usage now."""
+        self.usages.append(read_usage(self.sandbox.pid))
+        self.times.append(time.time_ns())
 
     def figure(self, title: str, paths: list[str], bare: float) -> Figure:
         """The CPU and wall time of nine tenths of the touches of the last order."""
@@ -158,23 +165,11 @@ class StatusClient:
         self.answers: list[tuple[int, float]] = []
         """(end in ns since 1970, s)"""
 
-    @contextmanager
-    def running(self) -> Iterator[StatusClient]:
-        """Ask until the block ends."""
-        ended = threading.Event()
-        thread = threading.Thread(target=self._ask, args=(ended,))
-        thread.start()
-        try:
-            yield self
-        finally:
-            ended.set()
-            thread.join()
-
-    def _ask(self, ended: threading.Event) -> None:
-        while not ended.wait(STATUS_SECONDS):
-            start = time.perf_counter()
-            self.sandbox.status()
-            self.answers.append((time.time_ns(), time.perf_counter() - start))
+    def ask(self) -> None:
+        """Ask once."""
+        start = time.perf_counter()
+        self.sandbox.status()
+        self.answers.append((time.time_ns(), time.perf_counter() - start))
 
     def figure(self, first: int, last: int) -> Figure:
         """The slowest answers between two times."""

@@ -1,5 +1,7 @@
 """The tasks that prepare the order of a large library, and score it."""
 
+from collections.abc import Iterator
+
 import pytest
 
 from imgscore.engine import order_preparation
@@ -39,45 +41,47 @@ def test_train_prepares_the_order_of_a_large_library_with_another_cpu(
     assert prepared == ([PrepareOrder(list(watches), [])] if (limit, cpus) == (0, 2) else [])
 
 
-def test_train_prepares_the_order_after_the_deferred_writes(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def engine(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
+    """An engine with one file, which counts as a large library."""
     monkeypatch.setattr(order_preparation, "LARGE_LIBRARY", 0)
     world.put("a.jpg", "0.9 0.1")
     with world.engine() as engine:
         world.settle(engine)
-        deferred = engine.ctx.store.deferred
-        deferred.add(1, {"dates": {b"key": b""}}, b"")
-        submit = engine.ctx.pool.submit
-        empty: dict[type, bool] = {}
+        yield engine
 
-        def observe(task: Task) -> bool:
-            empty[type(task)] = deferred.is_empty
-            return submit(task)
 
-        monkeypatch.setattr(engine.ctx.pool, "submit", observe)
-        train(engine, monkeypatch, 2)
-        until(engine, lambda: PrepareOrder in empty)
-        assert empty == {Train: False, PrepareOrder: True}
+def test_train_prepares_the_order_after_the_deferred_writes(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deferred = engine.ctx.store.deferred
+    deferred.add(1, {"dates": {b"key": b""}}, b"")
+    submit = engine.ctx.pool.submit
+    empty: dict[type, bool] = {}
+
+    def observe(task: Task) -> bool:
+        empty[type(task)] = deferred.is_empty
+        return submit(task)
+
+    monkeypatch.setattr(engine.ctx.pool, "submit", observe)
+    train(engine, monkeypatch, 2)
+    until(engine, lambda: PrepareOrder in empty)
+    assert empty == {Train: False, PrepareOrder: True}
 
 
 def test_train_without_a_second_worker_is_no_problem(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(order_preparation, "LARGE_LIBRARY", 0)
-    world.put("a.jpg", "0.9 0.1")
-    with world.engine() as engine:
-        world.settle(engine)
-        submit = engine.ctx.pool.submit
+    submit = engine.ctx.pool.submit
 
-        def refuse(task: Task) -> bool:
-            if isinstance(task, PrepareOrder):
-                raise NoWorkerError("no worker can be started: no memory", "end programs")
-            return submit(task)
+    def refuse(task: Task) -> bool:
+        if isinstance(task, PrepareOrder):
+            raise NoWorkerError("no worker can be started: no memory", "end programs")
+        return submit(task)
 
-        monkeypatch.setattr(engine.ctx.pool, "submit", refuse)
-        train(engine, monkeypatch, 2)
-        assert not engine.ctx.problems
+    monkeypatch.setattr(engine.ctx.pool, "submit", refuse)
+    train(engine, monkeypatch, 2)
+    assert not engine.ctx.problems
 
 
 @pytest.mark.parametrize("limit", [0, 100])
