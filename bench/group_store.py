@@ -31,7 +31,7 @@ BATCH = 5000
 
 
 def context_of(store: Store, spec: Spec) -> Context:
-    """What a worker needs to find groups."""
+    """Return the context in which a worker finds groups."""
     return cast("Context", SimpleNamespace(store=store, spec=spec, on_progress=lambda *_: None))
 
 

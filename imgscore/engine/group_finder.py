@@ -87,7 +87,7 @@ class GroupFinder(Stage[GroupTask]):
 
     @property
     def progress(self) -> tuple[int, int] | None:
-        """How many blocks of pairs are compared, of how many; None if it is not known."""
+        """The numbers of compared blocks and of all blocks; None while they are not known."""
         return self.comparison.progress
 
     @property

@@ -40,7 +40,7 @@ class GroupPass:
 
     @property
     def progress(self) -> tuple[int, int] | None:
-        """How many blocks of pairs are compared, of how many; None if it is not known."""
+        """The numbers of compared blocks and of all blocks; None while they are not known."""
         return (self._done, self._total) if self._has_pairs else None
 
     @property

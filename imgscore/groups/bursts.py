@@ -27,12 +27,12 @@ MAX_DISTORTION = 0.03
 """The largest natural logarithm of the quotient of the aspect ratios of two frames of a camera."""
 
 UNKNOWN, SEPARATE, SAME_FRAME, FRAMES = 0, 1, 2, 3
-"""What two photographs are: not known; a bracket or a panorama; versions of one photograph; or a
-burst."""
+"""The relations of two photographs: not known; frames of a bracket or a panorama; versions of one
+photograph; frames of a burst."""
 
 
 class Photographs(NamedTuple):
-    """What is known about the images. `grids`: centred and of unit length, float32 [n, 256].
+    """The facts about photographs. `grids`: centred and of unit length, float32 [n, 256].
 
     `aspects`: the width / height, float64 [n]. `pixels`: width × height, int64 [n]; 0: not known.
     `fine`: see `find.Images`.

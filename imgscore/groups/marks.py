@@ -72,8 +72,9 @@ such cells. This first test sorts out nearly all pairs of different images."""
 
 
 class Marks(NamedTuple):
-    """What was found. `sides`: 1 if the second image of a pair is marked, -1 if the first one is,
-    else 0; int64 [p].
+    """The marked images of pairs.
+
+    `sides`: 1 if the second image of a pair is marked, -1 if the first one is, else 0; int64 [p].
 
     `same`: whether the parts that are not changed suffice to join both images, bool [p].
     """

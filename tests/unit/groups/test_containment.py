@@ -1,4 +1,4 @@
-"""Of two similar images, the one that shows more of the picture gets the gain."""
+"""The image that shows more of the picture gets the gain of a pair."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Of two versions of a picture, one may be marked by text, a logo or a title."""
+"""The tests find the version that is marked by text, a logo or a title."""
 
 from collections.abc import Callable
 
