@@ -46,11 +46,13 @@ class ColumnPlan(NamedTuple):
     """The order of an inbox, oldest entry first.
 
     `order`: the indices of the entries. `dates`: the date of each of them, in seconds since 1970.
-    `timeline`: the packed Timeline.
+    `changed`: whether an entry with one file must be touched; see `plan.must_change`. `timeline`:
+    the packed Timeline.
     """
 
     order: Ints
     dates: Ints
+    changed: Bools
     timeline: Packed
 
 
@@ -98,7 +100,9 @@ def plan_columns(
         _smallest_after(highs[order]).tobytes(),
         inner[order].tobytes(),
     )
-    return ColumnPlan(order, dates, timeline)
+    # A file whose date may not stay can have it by chance: it is in the future by less than 1 s.
+    changed = (columns.seconds[order] != dates) | ~columns.keepable[order]
+    return ColumnPlan(order, dates, changed, timeline)
 
 
 @dataclass(frozen=True, eq=False)

@@ -72,7 +72,7 @@ def plan_with_timeline(
         Touch(member.path, member.mtime_ns, date * NANOSECONDS)
         for i, date in zip(reversed(order), reversed(dates), strict=True)
         for member in entries[i].members
-        if member.mtime_ns // NANOSECONDS != date
+        if must_change(member.mtime_ns, date, now_ns)
     ]
     inner = {i for block in joined for i in block[1:]}
     return touches, Timeline.of(dates, [items[i] for i in order], [i in inner for i in order])
@@ -122,9 +122,18 @@ def insert_entry(
         second = timeline.insert_into_block(item, block.seconds, block.better, now, removed=removed)
     if second is None:
         return None
-    if second == member.mtime_ns // NANOSECONDS:
+    if not must_change(member.mtime_ns, second, now_ns):
         return []
     return [Touch(member.path, member.mtime_ns, second * NANOSECONDS)]
+
+
+def must_change(mtime_ns: int, second: int, now_ns: int) -> bool:
+    """Return whether a file with the date `second` in a plan must be touched.
+
+    A date that is less than a second in the future can be in the same second as the planned date.
+    If it stayed, the next plan would change it.
+    """
+    return mtime_ns // NANOSECONDS != second or mtime_ns > now_ns
 
 
 def order_item(entry: Entry, now_ns: int, sign: float) -> OrderItem:

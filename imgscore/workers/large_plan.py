@@ -26,7 +26,7 @@ from imgscore.order.columns import (
     tie_deviations,
 )
 from imgscore.order.entries import NANOSECONDS, Entry, File, group
-from imgscore.order.plan import order_item
+from imgscore.order.plan import must_change, order_item
 from imgscore.order.ties import knots
 from imgscore.reconcile import sidecars
 from imgscore.store import groups, scores
@@ -79,6 +79,7 @@ class LargePlan:
     paths: dict[bytes, int]
     """the numbers of the files in these entries"""
     plan: ColumnPlan
+    now_ns: int
     ties: Ties
     store_ties: bool
     unusable: int
@@ -87,9 +88,7 @@ class LargePlan:
         """Yield the touches, that of the newest entry first."""
         single, files = len(self.numbers), self.files
         order, dates = self.plan.order[::-1], self.plan.dates[::-1]
-        seconds = np.full(single + len(self.entries), -1)
-        seconds[:single] = files.seconds[self.numbers]
-        changed = seconds[order] != dates
+        changed = self.plan.changed[::-1] | (order >= single)
         numbers = self.numbers.tolist()
         for i, date in zip(order[changed].tolist(), dates[changed].tolist(), strict=True):
             if i < single:
@@ -98,7 +97,7 @@ class LargePlan:
             for path, mtime_ns in self.entries[i - single].members:
                 file = files.file(self.paths[path])
                 digest = file.digest or sidecars.digest_of(path)
-                if mtime_ns // NANOSECONDS != date and digest is not None:
+                if must_change(mtime_ns, date, self.now_ns) and digest is not None:
                     hashed = Sighting(path, file.seen, digest, file.inbox, file.role)
                     yield PlannedTouch(hashed, date * NANOSECONDS)
 
@@ -183,7 +182,7 @@ def make_plan(
         ranked = rank_groups(txn, watch, files, np.asarray(entry_of >= 0))
     blocks = _blocks(watch, ranked.groups, entry_of.tolist(), columns)
     plan = plan_columns(columns, now_ns, watch.order, blocks)
-    return LargePlan(files, numbers, entries, paths, plan, ties, store_ties, known.unusable)
+    return LargePlan(files, numbers, entries, paths, plan, now_ns, ties, store_ties, known.unusable)
 
 
 def _shared_entries(

@@ -70,11 +70,11 @@ def columns_of(entries: list[Entry]) -> Columns:
 def assert_equal_plans(entries: list[Entry], blocks: list[Block], direction: Direction) -> None:
     touches, timeline = plan_with_timeline(entries, NOW_NS, direction, blocks)
     found = plan_columns(columns_of(entries), NOW_NS, direction, blocks)
-    newest_first = zip(found.order[::-1].tolist(), found.dates[::-1].tolist(), strict=True)
+    newest_first = (found.order[::-1], found.dates[::-1], found.changed[::-1])
     changed = [
         (entries[i].path, date * NANOSECONDS)
-        for i, date in newest_first
-        if entries[i].second != date
+        for i, date, is_changed in zip(*(column.tolist() for column in newest_first), strict=True)
+        if is_changed
     ]
     assert changed == [(touch.path, touch.after_ns) for touch in touches]
     assert found.timeline == timeline.packed()

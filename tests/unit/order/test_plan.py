@@ -247,6 +247,15 @@ def test_plan_siblings_later_than_now_in_the_same_second_are_touched() -> None:
     assert {t.path for t in plan([Entry(ahead, 0.5)], NOW_NS)} == {b"r", b"j"}
 
 
+def test_plan_date_ahead_in_the_second_of_its_new_date_is_touched() -> None:
+    """The crowded files before it push the last file to now: to the second that it has."""
+    before = [entry(i, NOW - 40, 0.0) for i in range(6)]
+    entries = [*before, entry(6, NOW - 40, 0.5), entry(7, NOW - 15, 0.0)]
+    ahead = Entry((Member(b"ahead", NOW * NANOSECONDS + 999_999_999),), 0.5)
+    touches = {touch.path: touch.after_ns for touch in plan([*entries, ahead], NOW_NS)}
+    assert touches[b"ahead"] == NOW * NANOSECONDS
+
+
 def test_plan_is_independent_of_the_order_of_its_input() -> None:
     chance = random.Random(2)
     entries = [entry(i, NOW - chance.randrange(500), chance.random(), 0.1) for i in range(200)]

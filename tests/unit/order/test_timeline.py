@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from imgscore.order.entries import NANOSECONDS, Entry, Member
@@ -48,7 +48,17 @@ def in_order(
     return applied(entries, touches), timeline
 
 
+# A full plan gives the last file the second that it has, but its date is in the future by 0.9 s.
+AHEAD = [
+    *[(NOW - 40, 0, 0.0, 0.0)] * 6,
+    (NOW - 40, 0, 1 / 6, 0.0),
+    (NOW - 15, 0, 0.0, 0.0),
+    (NOW, 999_999_999, 1 / 6, 0.0),
+]
+
+
 @given(st.lists(files, max_size=12), st.lists(files, max_size=12), directions)
+@example(AHEAD, AHEAD[:1], "best-newest")
 @settings(max_examples=400)
 def test_insert_entry_touches_no_more_than_a_plan_and_leaves_it_nothing(
     existing: list[tuple[int, int, float, float]],
