@@ -2,8 +2,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 ENGINE ?= $(firstword $(notdir $(shell command -v podman docker)) podman)
+# Three processes on two cores, because many end-to-end tests wait. A file's tests share fixtures, so
+# one process runs them. The order of the files stays: long tests come first, short ones last.
+PARALLEL := -n 3 --dist loadfile --no-loadscope-reorder
 
-.PHONY: run test test-all lint lint-page test-lowest test-newest model bench bench-learning bench-real crash bench-check \
+.PHONY: run test test-all test-once test-properties lint lint-page test-lowest test-newest model bench bench-learning bench-real crash bench-check \
   docs manual package container deb sbom release check-tag clean
 # On a terminal, the daemon runs in the background, and make shows the next step until the first
 # order. Without a terminal, for example in a container, it runs in the foreground.
@@ -22,7 +25,16 @@ test: .venv/installed-dev lint
 
 # Then the other tests, too. A test is skipped if a program or a right that it needs is missing.
 test-all: test
-	$(BIN)/python -m pytest -n 3 --dist loadfile -m "not (unit or integration or core)"
+	$(BIN)/python -m pytest $(PARALLEL) -m "not (unit or integration or core)"
+
+# Search for a rare example that fails: run the property tests RUNS times, each with random examples.
+RUNS ?= 20
+test-properties: .venv/installed-dev
+	for run in $$(seq $(RUNS)); do $(BIN)/python -m pytest -n 2 -q -m hypothesis || exit; done
+
+# Lint, and all tests in one run, as .ci/run does: the quick tests fill the time in which others wait.
+test-once: .venv/installed-dev lint
+	$(BIN)/python -m pytest $(PARALLEL)
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .
@@ -82,11 +94,7 @@ bench-real: .venv/installed-dev
 
 # Tests with the oldest versions that pyproject.toml allows, on Python 3.11 or 3.12: the oldest numpy
 # has wheels for no other.
-test-lowest:
-	$(PYTHON) -m venv --clear .venv-lowest
-	.venv-lowest/bin/python tools/lowest.py > .venv-lowest/constraints.txt
-	.venv-lowest/bin/pip install --quiet --disable-pip-version-check --constraint .venv-lowest/constraints.txt \
-	  --editable '.[raw,jxl,dask,parquet,tray]' pytest pytest-xdist hypothesis jsonschema
+test-lowest: .venv-lowest/installed
 	.venv-lowest/bin/python -m pytest -n 2 --ignore tests/unit/project tests/unit tests/e2e/test_main_job.py tests/e2e/test_parquet.py
 
 # Tests with the newest versions of the dependencies, also those above the bounds of pyproject.toml.
@@ -133,6 +141,13 @@ tools/js/node_modules/.installed: tools/js/package-lock.json
 
 .venv/installed-build: tools/build_requirements.txt .venv/installed-dev
 	$(BIN)/pip install --quiet --disable-pip-version-check --requirement tools/build_requirements.txt
+	@touch $@
+
+.venv-lowest/installed: pyproject.toml tools/lowest.py
+	$(PYTHON) -m venv --clear .venv-lowest
+	.venv-lowest/bin/python tools/lowest.py > .venv-lowest/constraints.txt
+	.venv-lowest/bin/pip install --quiet --disable-pip-version-check --constraint .venv-lowest/constraints.txt \
+	  --editable '.[raw,jxl,dask,parquet,tray]' pytest pytest-xdist hypothesis jsonschema
 	@touch $@
 
 # organize in an environment of its own, for the test of contrib/organize: it needs an older rich.

@@ -29,6 +29,9 @@ END_SECONDS = 30.0
 # No example and no strategy is judged by its time: the machine may be busy.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
+# .ci/run tries the same examples each time: a change must not fail because of a rare example that
+# it did not cause. `make test` and `make test-properties` try random ones.
+settings.register_profile("repeatable", settings.get_profile("untimed"), derandomize=True)
 
 # Tests must not depend on how pytest was started. A shell ignores SIGINT in background jobs, and
 # all child processes inherit that.
