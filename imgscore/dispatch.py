@@ -38,6 +38,10 @@ the daemon scans all folders before it accepts calls. This can take many seconds
 RETRY_SECONDS = 0.05
 """The time between two tries to connect to the daemon or to lock the store, in seconds."""
 
+PAUSE_NS = 24 * 3600 * 10**9
+"""The length of the pause of other work while a request only reads, in nanoseconds. A day is longer
+than any request; the pause ends with the request."""
+
 
 class Page(Protocol):
     """A part of a long list. `after`: the place at which the next part begins; None at the end."""
@@ -105,11 +109,16 @@ def _check_watches(settings: "Config", request: BaseRequest[Any]) -> None:
 
 
 def _carry_out(engine: "Engine", request: BaseRequest[R]) -> Iterator[Message[R]]:
-    """Run a verb in this process. A pause of the daemon does not stop it."""
+    """Run a verb in this process. A pause of the daemon does not stop it.
+
+    A request that only reads pauses the other work: its images and its training would take the
+    workers and the time of this process.
+    """
     if request.keeps_pause:
         yield from drive(engine, registry.run(engine, request))
         return
-    until_ns, engine.paused_until_ns = engine.paused_until_ns, 0
+    until_ns = engine.paused_until_ns
+    engine.paused_until_ns = time.time_ns() + PAUSE_NS if request.only_reads else 0
     try:
         yield from drive(engine, registry.run(engine, request))
     finally:

@@ -47,6 +47,14 @@ class BaseRequest(msgspec.Struct, Generic[R_co], forbid_unknown_fields=True, omi
     any_folder: ClassVar[bool] = False
     """True if the field `folder` may name a folder that is not watched."""
 
+    @property
+    def only_reads(self) -> bool:
+        """True if the request needs only the data that are stored.
+
+        Without a daemon, this process then does no other work before the answer.
+        """
+        return False
+
 
 class Result(NamedTuple, Generic[R_co]):
     """One row of an answer. If its `error` is not None, the command exits with code 1."""

@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
@@ -22,6 +22,7 @@ from imgscore.watches import Watches
 
 if TYPE_CHECKING:
     from imgscore.cli.review_server import ReviewServer
+    from imgscore.cli.review_session import Session
 
 Port = Annotated[
     int, typer.Option(min=0, max=65535, help="The port to serve on. 0: any free port.")
@@ -53,23 +54,50 @@ def serve(request: report.Request, *, tab: str, port: int, show: bool, as_json: 
         first, *others = watched(Watches.of(dispatch.settings_in_force()))
         request.taste = first if others else None
     servers: list[ReviewServer] = []
-    messages = _start(request, servers, tab, port)
-    output.print_messages(messages, lambda row: row.url, as_json=as_json)
-    (server,) = servers
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    if not as_json:
-        print_note("each label is stored at once; to move the files later: imgscore apply")
-        print_note("the address works once, in one browser; Ctrl-C ends the review")
-        if others:
-            names = ", ".join(others)
-            print_note(f"the page shows the taste {request.taste}; for others: --taste {names}")
-    with (
-        contextlib.suppress(KeyboardInterrupt),
-        server,
-        _shown(server) if show else contextlib.nullcontext(),
-    ):
-        server.serve_forever()
-    servers[0].session.end()
+    sessions: list[Session] = []
+    with contextlib.ExitStack() as stack:
+
+        def begin() -> "ReviewServer":
+            """Start the server, print its address and open the browser."""
+            server = stack.enter_context(_server(port))
+            signal.signal(signal.SIGTERM, signal.default_int_handler)
+            if not as_json:
+                _print_address(server, request.taste, others)
+            if show:
+                stack.enter_context(_shown(server))
+            servers.append(server)
+            return server
+
+        try:
+            messages = _start(request, begin, sessions, tab)
+            output.print_messages(messages, lambda _: None, as_json=as_json)
+            servers[0].serve(sessions[0])
+        except KeyboardInterrupt:
+            if not servers:
+                raise
+    for session in sessions:
+        session.end()
+
+
+def _server(port: int) -> "ReviewServer":
+    from imgscore.cli.review_server import ReviewServer
+    from imgscore.errors import UsageError
+
+    try:
+        return ReviewServer(port)
+    except OSError as error:
+        raise UsageError(
+            f"port {port}: {error.strerror}", "use another port, or omit --port"
+        ) from None
+
+
+def _print_address(server: "ReviewServer", taste: str | None, others: list[str]) -> None:
+    sys.stdout.write(f"{server.url}\n")
+    sys.stdout.flush()
+    print_note("each label is stored at once; to move the files later: imgscore apply")
+    print_note("the address works once, in one browser; Ctrl-C ends the review")
+    if others:
+        print_note(f"the page shows the taste {taste}; for others: --taste {', '.join(others)}")
 
 
 @contextlib.contextmanager
@@ -92,30 +120,28 @@ def _shown(server: "ReviewServer") -> Iterator[None]:
 
 
 def _start(
-    request: report.Request, servers: list["ReviewServer"], tab: str, port: int
+    request: report.Request,
+    begin: Callable[[], "ReviewServer"],
+    sessions: "list[Session]",
+    tab: str,
 ) -> Iterator[Message[Response]]:
-    """Collect the data of the page, start the server, and append the server to `servers`.
+    """Collect the data of the page, and append the session with the data to `sessions`.
 
-    Yield the progress of the collection, and at the end a Response.
+    Yield the progress of the collection, and at the end a Response. `begin` is called as soon as
+    the request is known to be valid. The browser can connect from then on, and waits for its
+    answer until the data are collected.
     """
-    from imgscore.cli.review_server import ReviewServer
     from imgscore.cli.review_session import Session
-    from imgscore.errors import UsageError
 
-    gathered = None
+    gathered = server = None
     for message in dispatch.call(request):
+        server = server or begin()
         if isinstance(message, Result):
             gathered = message.row
         else:
             yield message
-    if gathered is None:
+    if gathered is None or server is None:
         return
     # Without a daemon, the call has the store open until here. The session reads it, too.
-    try:
-        server = ReviewServer(Session(request, gathered, tab), port)
-    except OSError as error:
-        raise UsageError(
-            f"port {port}: {error.strerror}", "use another port, or omit --port"
-        ) from None
-    servers.append(server)
+    sessions.append(Session(request, gathered, tab))
     yield Result(Response(server.url, gathered.taste, gathered.images))

@@ -42,6 +42,7 @@ COPY_BYTES = 1 << 16
 OPENER = """<!DOCTYPE html><meta charset="utf-8"><title>imgscore review</title>
 <form id="form" method="post" action="{origin}/">
 <input type="hidden" name="token" value="{token}"><button>Open the review</button></form>
+<p>The review opens as soon as imgscore has read the facts of your images.</p>
 <script>document.getElementById("form").submit()</script>
 """
 HEADERS = {
@@ -57,12 +58,15 @@ HEADERS = {
 class ReviewServer(LimitedServer):
     """The HTTP server of the review page. It listens as soon as the object is created.
 
-    The server serves only one browser: the first browser that opens `url`.
+    The server serves only one browser: the first browser that opens `url`. A browser that
+    connects before `serve` is called waits in the kernel's queue.
     """
 
-    def __init__(self, session: Session, port: int = 0) -> None:
+    session: Session
+    """the source of all answers; `serve` sets it"""
+
+    def __init__(self, port: int = 0) -> None:
         super().__init__((LOOPBACK, port), _Handler)
-        self.session = session
         self.host = f"{LOOPBACK}:{self.server_address[1]}"
         self.origin = f"http://{self.host}"
         # The page has a random path, and the cookie is limited to this path. Without the limit, the
@@ -70,6 +74,11 @@ class ReviewServer(LimitedServer):
         self.base = f"/{secrets.token_urlsafe(6)}/"
         self.secret = secrets.token_urlsafe(24)
         self._token = secrets.token_urlsafe(24)
+
+    def serve(self, session: Session) -> None:
+        """Answer requests until the process gets a signal."""
+        self.session = session
+        self.serve_forever()
 
     def server_bind(self) -> None:
         """Bind the socket. http.server would also look up the host name, which can be slow."""

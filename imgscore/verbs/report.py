@@ -74,6 +74,11 @@ class Request(BaseRequest[Response]):
     at_once: bool = False
     groups: bool = True
 
+    @property
+    def only_reads(self) -> bool:
+        """True if the answer is wanted at once."""
+        return self.at_once
+
 
 def run(engine: Engine, request: Request) -> Steps[Response]:
     """Write the data, make the thumbnails, and yield one Response for each taste.

@@ -336,7 +336,7 @@ def test_review_image_moved_behind_a_link_or_changed_is_refused(labelled_inbox: 
 
 def test_review_server_start_makes_no_name_lookup(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "getfqdn", lambda name="": pytest.fail("the resolver is called"))
-    with ReviewServer(None) as server:  # type: ignore[arg-type]
+    with ReviewServer() as server:
         assert server.url.startswith("http://127.0.0.1:")
 
 

@@ -107,3 +107,16 @@ def test_review_thumbnails_that_are_ended_stop_at_once(inbox: Path) -> None:
     assert made < len(images)
     assert making.finished_after(0).at <= made
     assert making.finished_after(len(images)).made == []  # it does not wait
+
+
+def test_review_whose_data_cannot_be_written_has_printed_its_address_before(
+    labelled_inbox: Path,
+) -> None:
+    """The browser can start while the data are gathered."""
+    assert imgscore("scan").code == 0
+    data = thumbnails_folder().with_name("default.json")
+    data.unlink(missing_ok=True)
+    data.mkdir()
+    done = imgscore("review", "--no-open")
+    assert done.code == 1 and done.out.startswith("http://127.0.0.1:")
+    assert str(data) in done.err and "cannot be written" in done.err
