@@ -48,6 +48,7 @@ class ProgressBar:
         self._task: Any = None
         self._is_measured = False
         self._latest: Progress | None = None
+        self._printed: Progress | None = None
         self._printed_at = self._paused_at = self._began = time.monotonic()
         self._first: tuple[str, int, float] | None = None
         """the name of the work, the number of finished items when the work was first shown, and the
@@ -62,8 +63,7 @@ class ProgressBar:
         if not sys.stderr.isatty():
             if time.monotonic() - self._printed_at >= PLAIN_SECONDS:
                 self._printed_at = time.monotonic()
-                text = f"{progress.what}: {progress.done} of {progress.total}{self._left(progress)}"
-                sys.stderr.write(printable(text) + "\n")
+                sys.stderr.write(printable(self._line(progress)) + "\n")
             return
         with self._lock:
             self._what = progress.what
@@ -73,6 +73,17 @@ class ProgressBar:
                 self._start()
             elif self._bar is not None:
                 self._update()
+
+    def _line(self, progress: Progress) -> str:
+        """Return the line that is printed if stderr is no terminal."""
+        done, total = progress.done, progress.total
+        if not total:
+            return f"{progress.what}: {done}"
+        before, self._printed = self._printed, progress
+        same_work = before is not None and before.what == progress.what
+        arrived = max(0, total - before.total) if before is not None and same_work else 0
+        more = f"; {arrived} more arrived" if arrived else ""
+        return f"{progress.what}: {done} of {total} done{self._left(progress)}{more}"
 
     def _left(self, progress: Progress) -> str:
         """Return a text with the estimated time until the work ends, or "" if it is unknown."""

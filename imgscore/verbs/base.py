@@ -107,7 +107,7 @@ def until_idle(engine: Engine, what: str) -> Steps[Any]:
     if the work has to wait to save power, for example because the computer runs on battery.
     """
     waiting = Waiting(engine)
-    total, reported, trained = 0, -1, None
+    tally, reported, trained = Tally(), -1, None
     while not engine.idle:
         if engine.paused:
             raise ImgscoreError("the daemon is paused", "to end the pause: imgscore resume")
@@ -120,11 +120,26 @@ def until_idle(engine: Engine, what: str) -> Steps[Any]:
             yield Progress("training", *progress)
         trained = progress
         pending = engine.pending
-        total = max(total, pending)
         if pending != reported:
             reported = pending
-            yield Progress(what, total - pending, total)
+            yield tally.progress(what, pending)
         yield from waiting.step()
+
+
+class Tally:
+    """The numbers of finished and of all items, for work to which more can be added at any time.
+
+    Neither number falls: if more work arrives, the number of all items grows.
+    """
+
+    def __init__(self) -> None:
+        self._done = self._pending = 0
+
+    def progress(self, what: str, pending: int) -> Progress:
+        """Return the progress of the work `what`. `pending`: the present number of open items."""
+        self._done += max(0, self._pending - pending)
+        self._pending = pending
+        return Progress(what, self._done, self._done + pending)
 
 
 def rows_of(messages: Iterable[Message[R_co]]) -> list[R_co]:

@@ -7,7 +7,9 @@ import sys
 
 import pytest
 
-from imgscore.cli.progress_bar import duration
+from imgscore.cli import progress_bar
+from imgscore.cli.progress_bar import ProgressBar, duration
+from imgscore.messages import Progress
 from imgscore.testing import eventually
 
 SILENT = """
@@ -76,6 +78,24 @@ def test_bar_measured_work_shows_its_share() -> None:
     text = _shown(MEASURED, "1/3")
     assert "scoring" in text and "3/3" in text and "the row" in text
     assert "0/1" not in text  # one step is no measure
+
+
+def test_lines_work_that_grows_say_how_much_more_arrived(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(progress_bar, "PLAIN_SECONDS", 0)
+    with ProgressBar() as bar:
+        for progress in (
+            Progress("waiting", 0, 40),
+            Progress("waiting", 12, 52),
+            Progress("learning", 0, 90),
+            Progress("learning", 7, 0),
+        ):
+            bar.show(progress)
+    first, grown, other, unknown = capfd.readouterr().err.splitlines()
+    assert first == "waiting: 0 of 40 done"
+    assert grown.startswith("waiting: 12 of 52 done, about ") and grown.endswith("12 more arrived")
+    assert other == "learning: 0 of 90 done" and unknown == "learning: 7"
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(3.4, "3 s"), (60, "1 min"), (7260, "2 h 1 min")])
