@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from imgscore import paths, protocol
-from imgscore.errors import ImgscoreError, NoDaemonError
+from imgscore.errors import ImgscoreError, NoDaemonError, UsageError
 from imgscore.messages import BaseRequest, Message, Progress, R, Result
 from imgscore.store.lock import published_socket
 from imgscore.system import private
@@ -21,6 +21,10 @@ STATUS_SECONDS = 10.0
 
 A daemon that does not answer within this time is considered to hang.
 """
+
+UNKNOWN = ("Object contains unknown field", "Object missing required field", "there is no command")
+"""Texts in the error of a daemon of another version. The daemon lacks the verb or a field of it, or
+needs a field that this program does not have."""
 
 
 def connect(path: Path) -> socket.socket | None:
@@ -68,12 +72,20 @@ def call(connection: socket.socket, request: BaseRequest[R]) -> Iterator[Message
     early.
     """
     arguments = msgspec.to_builtins(request)
-    for message in exchange(connection, registry.name_of(request), arguments):
-        match message:
-            case Result(values):
-                yield Result(registry.row_of(request, values))
-            case Progress():
-                yield message
+    try:
+        for message in exchange(connection, registry.name_of(request), arguments):
+            match message:
+                case Result(values):
+                    yield Result(registry.row_of(request, values))
+                case Progress():
+                    yield message
+    except UsageError as error:
+        if any(text in error.message for text in UNKNOWN):
+            raise ImgscoreError(
+                f"the daemon has another version than this program: {error.message}",
+                registry.UPGRADED,
+            ) from None
+        raise
 
 
 def exchange(

@@ -20,8 +20,14 @@ def read(file: Path, folder: str | None) -> ReportData:
     """
     try:
         data = load(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ImgscoreError(f"{file}: cannot be read: {error}", "try again") from None
+    except OSError as error:
+        raise ImgscoreError(f"{file}: cannot be read: {error.strerror}", "try again") from None
+    except ValueError as error:
+        raise ImgscoreError(
+            f"{file}: another version of imgscore wrote the data of the page: {error}",
+            "imgscore was upgraded while the daemon ran; restart the daemon: imgscore stop, then "
+            "imgscore start",
+        ) from None
     if data.folder != folder:
         raise ImgscoreError("a report of another folder was made at the same time", "try again")
     return data

@@ -42,6 +42,8 @@ _NOT_VERBS = frozenset(
     | {"ratings", "registry", "tastes"}
 )
 _RESTART = "imgscore stop, then imgscore start"
+UPGRADED = f"imgscore was upgraded while the daemon ran; restart the daemon: {_RESTART}"
+"""The remedy if the daemon and its client have different versions."""
 
 
 @cache
@@ -117,6 +119,6 @@ def row_of(request: BaseRequest[R], values: dict[str, Any]) -> R:
     except msgspec.ValidationError as error:
         raise ImgscoreError(
             f"the daemon's answer to {name_of(request)!r} cannot be read: {error}",
-            f"imgscore was upgraded while the daemon ran; restart the daemon: {_RESTART}",
+            UPGRADED,
         ) from None
     return row

@@ -25,5 +25,6 @@ def test_read_data_of_another_folder_raises(tmp_path: Path) -> None:
 def test_read_data_of_another_version_raises(tmp_path: Path) -> None:
     file = tmp_path / "default.json"
     file.write_text('{"folder": null, "images": []}')
-    with pytest.raises(ImgscoreError, match="cannot be read"):
+    with pytest.raises(ImgscoreError, match="another version") as caught:
         files.read(file, None)
+    assert "imgscore stop, then imgscore start" in caught.value.remedy
