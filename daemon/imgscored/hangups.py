@@ -4,6 +4,7 @@ The thread that accepts clients waits for both, so that no thread has to check i
 again: a client that follows the log for days causes no wake-ups.
 """
 
+import os
 import select
 import socket
 import threading
@@ -18,6 +19,8 @@ class Hangups:
         self._listener = listener
         self._epoll = select.epoll()
         self._epoll.register(listener, select.EPOLLIN)
+        self._woken = os.eventfd(0, os.EFD_CLOEXEC)
+        self._epoll.register(self._woken, select.EPOLLIN)
         self._lock = threading.Lock()
         self._waiting: dict[int, tuple[socket.socket, Call]] = {}
         """the waiting clients and their calls, by file descriptor"""
@@ -39,12 +42,16 @@ class Hangups:
                 self._epoll.unregister(client)
 
     def wait_for_client(self) -> None:
-        """Report disconnections until a new client connects, or until the listener is shut down."""
+        """Report disconnections until a new client connects, or until `wake` was called."""
         while True:
             for descriptor, _ in self._epoll.poll():
-                if descriptor == self._listener.fileno():
+                if descriptor in (self._listener.fileno(), self._woken):
                     return
                 self._report(descriptor)
+
+    def wake(self) -> None:
+        """Let this call and all later calls of `wait_for_client` return at once."""
+        os.eventfd_write(self._woken, 1)
 
     def _report(self, descriptor: int) -> None:
         with self._lock:
@@ -65,6 +72,7 @@ class Hangups:
                     call.answers.put(DISCONNECTED)
             self._waiting.clear()
             self._epoll.close()
+            os.close(self._woken)
 
 
 def _has_hung_up(client: socket.socket) -> bool:

@@ -55,9 +55,12 @@ class IdleMemory:
         renewal = self._renewal
         return self._idle and renewal is not None and renewal.is_due(time.monotonic())
 
-    def wait(self) -> float | None:
-        """Return the seconds until memory or a new start is due, or None if nothing is due."""
-        due = self._renewal.due_at if self._renewal is not None else None
+    def wait(self, *, may_renew: bool = True) -> float | None:
+        """Return the seconds until memory or a new start is due, or None if nothing is due.
+
+        `may_renew`: whether the program can start again. A client that waits prevents this.
+        """
+        due = self._renewal.due_at if self._renewal is not None and may_renew else None
         due = self._due if self._is_due else due
         return max(0.0, due - time.monotonic()) if self._idle and due is not None else None
 

@@ -48,8 +48,9 @@ GRACE_SECONDS = 5.0
 ERROR_SECONDS = 1.0
 
 
-# Why a loop ends. "renew": the program must start again, to return memory.
-Ending = Literal["stop", "reload", "renew"]
+# Why a loop ends. "renew": the program must start again, to return memory. "resume": it must not,
+# because a client has come at this moment, and a new loop must serve it.
+Ending = Literal["stop", "reload", "renew", "resume"]
 
 
 class Loop:
@@ -237,7 +238,7 @@ class Loop:
         """
         if self._is_working:
             return 0.0
-        times = [self.watchdog.wait(), self._memory.wait()]
+        times = [self.watchdog.wait(), self._memory.wait(may_renew=not self._calls)]
         if any(call.verb != FOLLOWS for call, _ in self._calls):
             times.append(CALL_SECONDS)
         if self._published != self._state():

@@ -89,7 +89,9 @@ def serve(
                 logger.info("watching %s", os.fsdecode(watch.inbox))
             sd_notify(READY="1")
             report.ready()
-            return loop.run()
+            ending = loop.run()
+        # A client may have connected since the loop ended, or reads the rest of an answer.
+        return "resume" if ending == "renew" and server.has_clients() else ending
 
 
 def run(
@@ -116,11 +118,12 @@ def run(
             verify.before_use(lock, paths.store_folder())
             lock.publish(paths.socket_path())
             while (ending := serve(mailbox, report, terminal, renewal)) != "stop":
-                if ending == "renew":
-                    start_again(lock, lambda: mailbox.take().stop)
+                if ending == "renew" and mailbox.is_empty:
+                    start_again(lock, lambda: not mailbox.is_empty)
                     lock.publish(paths.socket_path())
-                    renewal = None
-                else:
+                    if mailbox.is_empty:  # It is impossible.
+                        renewal = None
+                elif ending == "reload":
                     logger.info("the config has changed")
     sd_notify(STOPPING="1")
     logger.info("stopped")

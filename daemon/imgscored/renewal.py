@@ -102,14 +102,14 @@ def arguments(original: Sequence[str], descriptor: int) -> list[str]:
     return [*kept, "--lock-descriptor", str(descriptor)]
 
 
-def start_again(lock: StoreLock, must_stop: Callable[[], bool]) -> None:
-    """Replace the program by a new start of itself. Return if this is impossible, or `must_stop`.
+def start_again(lock: StoreLock, is_needed: Callable[[], bool]) -> None:
+    """Replace the program by a new start of itself. Return if this is impossible, or `is_needed`.
 
-    `must_stop`: returns whether a signal has requested a stop.
+    `is_needed`: returns whether this program has work, such as a signal that requests a stop.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
-        if must_stop():
+        if is_needed():
             return
         logger.info("starting again, to return %d MB to the system", private_bytes() >> 20)
         command = arguments([sys.executable, *sys.orig_argv[1:]], lock.hand_over())

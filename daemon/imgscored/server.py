@@ -50,6 +50,9 @@ HURRIED_SECONDS = 0.5
 # after RETRY_SECONDS.
 TRANSIENT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.ECONNABORTED})
 RETRY_SECONDS = 0.1
+# The longest time that close() waits for requests of clients that have already connected, in
+# seconds. They send their request at once, but the machine may be busy.
+CLOSE_SECONDS = 1.0
 
 
 def _remove_socket(path: Path) -> None:
@@ -81,6 +84,7 @@ class Server:
         self._spare = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
         """a reserve: the server closes it to accept a client if no other descriptor is free"""
         self._lock = threading.Lock()
+        self._request_read = threading.Condition(self._lock)
         self._closed = threading.Event()
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         private.check_runtime_folder(path.parent)
@@ -178,7 +182,7 @@ class Server:
         follows = call.verb in FOLLOWERS
         places, limit = (self._followers, MAX_FOLLOWERS) if follows else (self._calls, MAX_CALLS)
         with self._lock:
-            self._reading.pop(client, None)
+            self._no_longer_reading(client)
             if len(places) < limit:
                 places.add(client)
                 return
@@ -219,30 +223,46 @@ class Server:
 
     def _forget(self, client: socket.socket) -> None:
         with self._lock:
-            self._reading.pop(client, None)
+            self._no_longer_reading(client)
             self._calls.discard(client)
             self._followers.discard(client)
         self._hangups.remove(client)
         client.close()
+
+    def _no_longer_reading(self, client: socket.socket) -> None:
+        self._reading.pop(client, None)
+        if not self._reading:
+            self._request_read.notify_all()
+
+    def has_clients(self) -> bool:
+        """Return whether a client has not received its whole answer yet."""
+        with self._lock:
+            return bool(self._reading or self._calls or self._followers)
 
     def is_alive(self) -> bool:
         """Return whether the listening thread runs."""
         return self._thread.is_alive()
 
     def close(self) -> None:
-        """Stop listening, and disconnect the waiting clients."""
+        """Stop listening, and accept no further requests.
+
+        Clients that have already connected can send their request for CLOSE_SECONDS. Their calls
+        stay in the mailbox, for the next loop.
+        """
+        self._path.unlink(missing_ok=True)
         self._closed.set()
-        with self._lock:
+        self._listener.setblocking(False)
+        self._hangups.wake()
+        self._thread.join()  # It first accepts all clients that have connected.
+        with self._request_read:
+            self._request_read.wait_for(lambda: not self._reading, CLOSE_SECONDS)
             clients = [*self._reading, *self._calls, *self._followers]
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._thread.join()
         self._listener.close()
         self._hangups.close()
         if self._spare >= 0:
             os.close(self._spare)
         for client in clients:
             _disconnect(client)
-        self._path.unlink(missing_ok=True)
 
 
 def _disconnect(client: socket.socket) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from imgscored import idle_memory
 from imgscored.idle_memory import IdleMemory
+from imgscored.renewal import Renewal
 
 from imgscore.errors import StoreError
 from imgscore.store.store import Store
@@ -137,3 +138,15 @@ def check_released(sandbox: Sandbox) -> None:
         return bool(sizes) and all(size is not None and int(size[1]) < 200 for size in sizes)
 
     eventually(is_released)
+
+
+def test_wait_with_a_waiting_client_ignores_a_due_renewal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The loop cannot start again then, and a wait of 0 s would use a whole core."""
+    monkeypatch.setattr(idle_memory, "SECONDS", 0.0)
+    with Store(tmp_path / "store") as store:
+        memory = IdleMemory(store, Renewal(0.0, -(1 << 40), renewed=False))
+        assert [memory.observe(1, idle=True) for _ in range(2)] == [False, True]
+        assert memory.must_renew and memory.wait(may_renew=True) == 0.0
+        assert memory.wait(may_renew=False) is None

@@ -368,3 +368,27 @@ def test_server_keeps_listening_without_threads(
         with pytest.raises(NoDaemonError):
             rows(server, "status", {})
     assert rows(server, "status", {}) == [Result(msgspec.to_builtins(STATUS))]
+
+
+def test_close_with_connected_clients_keeps_their_requests(tmp_path: Path) -> None:
+    """After a reload, or if a new start is put off, the next loop answers them."""
+    path = tmp_path / "run" / "control.sock"
+    with closing(Mailbox()) as mailbox:
+        server = Server(path, mailbox, lambda: STATUS)
+        connections = [connect(path) for _ in range(8)]
+        sender = threading.Thread(
+            target=lambda: [one.sendall(b'{"verb": "echo"}\n') for one in connections]
+        )
+        sender.start()
+        server.close()
+        sender.join()
+        calls = mailbox.take().calls
+        assert len(calls) == len(connections) and server.has_clients()
+        assert client.connect(path) is None
+        for call in calls:
+            call.answers.put({"done": True})
+            call.answers.put(END)
+        for connection in connections:
+            with connection:
+                assert json.loads(connection.makefile("rb").readline()) == {"done": True}
+        eventually(lambda: not server.has_clients())
