@@ -15,7 +15,7 @@ tastes, within libraries.
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -227,16 +227,19 @@ def print_ratios(title: str, errors: Errors, counts: tuple[object, ...], names: 
         print(f"| {name} | " + " | ".join(cells) + " |", flush=True)
 
 
+def drawn_tastes(libraries: Sequence[str]) -> np.ndarray:
+    """Rows of BOOTSTRAP draws of tastes, each from its library. `libraries`: that of each taste."""
+    generator = np.random.default_rng(0)
+    names = np.array(libraries)
+    parts = [np.flatnonzero(names == name) for name in np.unique(names)]
+    drawn = [part[generator.integers(0, len(part), (BOOTSTRAP, len(part)))] for part in parts]
+    return np.concatenate(drawn, axis=1)
+
+
 def ratio_of(pairs: Mapping[tuple[str, str, str], np.ndarray]) -> tuple[float, float, float]:
     """The ratio of two mean errors, with a bootstrap over the tastes of each library."""
-    generator = np.random.default_rng(0)
-    library = np.array([key[0] for key in pairs])
     values = np.array(list(pairs.values()))
-    sums = np.zeros((BOOTSTRAP, 2))
-    for name in np.unique(library):
-        part = values[library == name]
-        drawn = generator.integers(0, len(part), (BOOTSTRAP, len(part)))
-        sums += part[drawn].sum(axis=1)
+    sums = values[drawn_tastes([key[0] for key in pairs])].sum(axis=1)
     low, high = np.quantile(sums[:, 1] / sums[:, 0], [0.025, 0.975])
     mean = values.mean(axis=0)
     return float(mean[1] / mean[0]), float(low), float(high)
