@@ -21,8 +21,8 @@ TIERS = ("unit", "integration", "e2e", "desktop")
 """Folders of tests/; each test has the mark of its folder."""
 MAY_SKIP = "cannot "
 """The beginning of the skip reasons that --no-skips allows; see support/needs.py."""
-CACHES = {".hypothesis", ".pytest_cache"}
-"""Folders that pytest's plugins make in the working directory."""
+CACHES = {".hypothesis", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".import_linter_cache"}
+"""Folders that pytest's plugins, and a lint beside the tests, make in the working directory."""
 END_SECONDS = 30.0
 """Seconds that the processes of a test may take to end after the test has closed their input."""
 

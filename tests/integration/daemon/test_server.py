@@ -376,14 +376,12 @@ def test_close_with_connected_clients_keeps_their_requests(tmp_path: Path) -> No
     with closing(Mailbox()) as mailbox:
         server = Server(path, mailbox, lambda: STATUS)
         connections = [connect(path) for _ in range(8)]
-        sender = threading.Thread(
-            target=lambda: [one.sendall(b'{"verb": "echo"}\n') for one in connections]
-        )
-        sender.start()
+        for connection in connections:
+            connection.sendall(b'{"verb": "echo"}\n')
         server.close()
-        sender.join()
-        calls = mailbox.take().calls
-        assert len(calls) == len(connections) and server.has_clients()
+        calls: list[Call] = []
+        eventually(lambda: calls.extend(mailbox.take().calls) or len(calls) == len(connections))
+        assert server.has_clients()
         assert client.connect(path) is None
         for call in calls:
             call.answers.put({"done": True})
