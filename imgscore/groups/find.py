@@ -15,13 +15,12 @@ from numpy.typing import NDArray
 
 from imgscore.groups import bursts
 from imgscore.groups.alignment import best_alignments
-from imgscore.groups.containment import either, gains
+from imgscore.groups.containment import MAX_AREA, either, gains
+from imgscore.groups.contents import Contents
 from imgscore.groups.marks import find_marks, may_be_marked
 from imgscore.groups.shots import Shot
 from imgscore.groups.verification import (
-    BATCH,
     Candidates,
-    Contents,
     FineGrids,
     Pictures,
     are_different,
@@ -205,12 +204,13 @@ def _find_parts(
         at = wanted[start : start + FINE_BATCH]
         part, shown = near[at], np.unique(pairs[near[at]])
         fine, _ = (images.fine or no_fine_grids)(shown)
-        pictures = Pictures(fine, contents.windows[np.searchsorted(rows, shown)])
+        pictures = Pictures(fine)
+        unframed = contents.windows[np.searchsorted(rows, shown)]
         place = np.searchsorted(shown, pairs[part])
         quotients = images.aspects[pairs[part, 1]] / images.aspects[pairs[part, 0]]
         for side in (0, 1):
             pair = Candidates(*_sides(place, side), quotients, plain[pairs[part, side]])
-            windows = pictures.contents[pair.other], fits[side].windows[at]
+            windows = unframed[pair.other], fits[side].windows[at]
             tried = list(zip((contained[side][at], chosen[side][at]), windows, strict=True))
             same, part_gain = _verified(pictures, pair, tried)
             kinds[part[same]] = PART
@@ -229,12 +229,12 @@ def _drop_other_details(images: Images, pairs: Ints, kinds: Ints) -> None:
     equal = np.flatnonzero(kinds == NEAR)
     if images.fine is None:
         return
-    for start in range(0, len(equal), BATCH):
-        chosen = equal[start : start + BATCH]
+    for start in range(0, len(equal), FINE_BATCH):
+        chosen = equal[start : start + FINE_BATCH]
         rows = np.unique(pairs[chosen])
         fine, known = images.fine(rows)
         at = np.searchsorted(rows, pairs[chosen])
-        differ = known[at].all(axis=1) & are_different(fine[at[:, 0]], fine[at[:, 1]])
+        differ = known[at].all(axis=1) & are_different(fine, at)
         kinds[chosen[differ]] = 0
 
 
@@ -277,7 +277,8 @@ def _find_crops(images: Images, pairs: Ints, kinds: Ints, gain: Floats) -> None:
         quotients = images.aspects[pairs[chosen, 1]] / images.aspects[pairs[chosen, 0]]
         for side in (0, 1):
             pair = Candidates(at[:, side], at[:, 1 - side], quotients, np.zeros(len(at), np.bool_))
-            same, windows = are_parts(pictures, pair, everything)
+            # The gain of a larger part would be 0.
+            same, windows = are_parts(pictures, pair, everything, MAX_AREA)
             found = gains(windows[same], pictures.fine[pair.other[same]]) * (2 * side - 1)
             gain[chosen[same]] = either(gain[chosen[same]], found)
             quotients = 1 / quotients
@@ -350,7 +351,7 @@ def _find_marked(
         at = np.searchsorted(rows, pairs[chosen])
         both = known[at].all(axis=1)
         chosen, at = chosen[both], at[both]
-        sides, same = find_marks(fine[at[:, 0]], fine[at[:, 1]])
+        sides, same = find_marks(fine, at)
         used = (sides != 0) & (same | (kinds[chosen] > 0))
         gain[chosen[used]] = sides[used] * MARKED_GAIN
         kinds[chosen[used & (kinds[chosen] == 0)]] = NEAR

@@ -17,6 +17,7 @@ from imgscore.images.traits import FINE_GRID_SIDE
 Floats = NDArray[np.float32]
 Bools = NDArray[np.bool_]
 Bytes = NDArray[np.uint8]
+Ints = NDArray[np.int64]
 
 # These limits were chosen on some sources of images, and judged on others: see bench/RESULTS.md.
 MIN_CHANGE = 4.0
@@ -64,8 +65,11 @@ smallest share of this difference that has one sign."""
 MIN_JOIN_DEVIATION, MAX_JOIN_ROUGHNESS, MIN_JOIN_QUIET = 8.0, 0.5, 0.7
 """The limits for two images that are joined only because of their unchanged cells: the deviation of
 their luma in levels, their difference as for MAX_ROUGHNESS, and the share of unchanged details."""
-BATCH = 256
-"""The number of pairs that are compared at once. Their arrays use 80 MB."""
+BATCH = 512
+"""The number of pairs whose images are in memory at once. If no image is in two of them, they use
+60 MB."""
+PART = 64
+"""The number of pairs that are compared at once. Their arrays fit into the cache of a processor."""
 COARSE_CHANGE, MIN_COARSE_EQUAL = 6.0, 0.55
 """The largest difference in levels of a cell that is equal in two grids, and the smallest share of
 such cells. This first test sorts out nearly all pairs of different images."""
@@ -91,90 +95,160 @@ def may_be_marked(first: Floats, second: Floats) -> Bools:
     return np.asarray(share >= MIN_COARSE_EQUAL)
 
 
-def find_marks(first: Bytes, second: Bytes) -> Marks:
-    """Return which images are marked. `first`, `second`: fine grids, uint8 [p, 64, 64]."""
-    found = Marks(np.zeros(len(first), np.int64), np.zeros(len(first), np.bool_))
-    for start in range(0, len(first), BATCH):
-        part = slice(start, start + BATCH)
-        one, two = (grids[part].astype(np.float32) for grids in (first, second))
-        difference = two - one
-        difference -= np.median(difference[:, ::2, ::2], axis=(1, 2))[:, None, None]
-        size = np.abs(difference)
-        at = np.flatnonzero((size > MIN_CHANGE).mean(axis=(1, 2)) >= MIN_SHARE)
-        one, two, difference, size = one[at], two[at], difference[at], size[at]
-        slopes = np.minimum(_steepest(one), _steepest(two))
-        changed = size > MIN_CHANGE + SLOPE_SHARE * slopes
-        share = changed.mean(axis=(1, 2))
-        used = (share >= MIN_SHARE) & (share <= MAX_SHARE)
-        if used.any():
-            pair = _Pair(one[used], two[used], difference[used], slopes[used], changed[used])
-            at = start + at[used]
-            found.sides[at], found.same[at] = _judged(pair)
+def find_marks(fine: Bytes, pairs: Ints) -> Marks:
+    """Return which images are marked.
+
+    `fine`: fine grids, uint8 [n, 64, 64]. `pairs`: rows of them, int64 [p, 2].
+    """
+    found = Marks(np.zeros(len(pairs), np.int64), np.zeros(len(pairs), np.bool_))
+    levels = fine.astype(np.int16)
+    for start in range(0, len(pairs), BATCH):
+        part = pairs[start : start + BATCH]
+        at = np.flatnonzero(_are_changed(levels, part))
+        # Most images are in several pairs, so everything about one image is computed once.
+        rows, place = np.unique(part[at], return_inverse=True)
+        images = _Images(fine[rows].astype(np.float32))
+        for first in range(0, len(at), PART):
+            chosen = start + at[first : first + PART]
+            sides, same = _judged(images, place.reshape(-1, 2)[first : first + PART])
+            found.sides[chosen], found.same[chosen] = sides, same
     return found
+
+
+def _are_changed(levels: NDArray[np.int16], pairs: Ints) -> Bools:
+    """Return whether enough cells of two images differ, bool [p]. `levels`: int16 [n, 64, 64]."""
+    changed = np.empty(len(pairs), np.bool_)
+    for start in range(0, len(pairs), PART):
+        first, second = pairs[start : start + PART].T
+        difference = levels[second] - levels[first]
+        # The numbers are doubled, because a median can end with a half.
+        difference *= 2
+        difference -= np.median(difference[:, ::2, ::2], axis=(1, 2)).astype(np.int16)[
+            :, None, None
+        ]
+        share = (np.abs(difference) > 2 * MIN_CHANGE).mean(axis=(1, 2))
+        changed[start : start + PART] = share >= MIN_SHARE
+    return changed
+
+
+class _Images:
+    """Fine grids, float32 [n, 64, 64], with facts about each image.
+
+    `slopes`: the steepest slope near a cell. `has_detail`: whether a cell is a detail. `limits`:
+    the largest difference of a detail that is the same, without the part of the slopes.
+    """
+
+    def __init__(self, luma: Floats) -> None:
+        self.luma = luma
+        self.slopes = _steepest(luma)
+        detail = np.abs(luma - _smoothed(luma))
+        self.has_detail = detail >= MIN_DETAIL
+        self.details = np.maximum(_sum(self.has_detail), 1)
+        detail *= np.float32(0.15)
+        detail += np.float32(1.5)
+        self.limits = detail
 
 
 class _Pair(NamedTuple):
     """Pairs of fine grids, each float32 [p, 64, 64]. `difference`: second - first, minus its
-    median. `slopes`: the steepest slope near a cell. `changed`: bool [p, 64, 64]."""
+    median. `changed`: bool [p, 64, 64]. `slopes`: the steepest slope near a cell."""
 
     first: Floats
     second: Floats
     difference: Floats
-    slopes: Floats
     changed: Bools
+    slopes: Floats
+
+    def of(self, pairs: Ints) -> _Pair:
+        """Return some of the pairs."""
+        first, second, difference, changed, slopes = self
+        return _Pair(first[pairs], second[pairs], difference[pairs], changed[pairs], slopes[pairs])
 
 
-def _judged(pair: _Pair) -> tuple[NDArray[np.int64], Bools]:
-    deviation, roughness, is_equal = _unchanged(pair)
-    quiet = _quiet(pair, pair.first), _quiet(pair, pair.second)
+def _judged(images: _Images, pairs: Ints) -> Marks:
+    """Return which images are marked. Each test is done only where the tests before it agree.
+
+    `pairs`: rows of `images`, int64 [p, 2].
+    """
+    found = Marks(np.zeros(len(pairs), np.int64), np.zeros(len(pairs), np.bool_))
+    left, right = pairs.T
+    difference = images.luma[right] - images.luma[left]
+    shift = np.median(difference[:, ::2, ::2], axis=(1, 2))
+    difference -= shift[:, None, None]
+    slopes = np.minimum(images.slopes[left], images.slopes[right])
+    changed = np.abs(difference) > MIN_CHANGE + SLOPE_SHARE * slopes
+    share = changed.mean(axis=(1, 2))
+    used = (share >= MIN_SHARE) & (share <= MAX_SHARE) & (np.abs(shift) <= MAX_TONE_SHIFT)
+    at = np.flatnonzero(used)
+    first = images.luma[left[at]]
+    deviation, roughness, is_equal = _unchanged(first, difference[at], changed[at])
+    first, deviation, roughness = first[is_equal], deviation[is_equal], roughness[is_equal]
+    at = at[is_equal]
+    pair = _Pair(first, images.luma[right[at]], difference[at], changed[at], slopes[at])
+    quiet = [_quiet(images, pairs[at, side], pair) for side in (0, 1)]
+    same = (deviation >= MIN_JOIN_DEVIATION) & (roughness <= MAX_JOIN_ROUGHNESS)
+    found.same[at] = same & (np.maximum(*quiet) >= MIN_JOIN_QUIET)
+    some = np.flatnonzero(np.maximum(*quiet) >= MIN_QUIET)
+    if len(some):
+        found.sides[at[some]] = _sides(pair.of(some), [share[some] >= MIN_QUIET for share in quiet])
+    return found
+
+
+def _sides(pair: _Pair, is_quiet: list[Bools]) -> NDArray[np.int64]:
+    """Return which images are marked, if the unchanged cells are equal; see `Marks.sides`.
+
+    `is_quiet`: for each image of a pair whether its details are unchanged, bool [p].
+    """
+    total = _sum(pair.changed)
     strength = _sum(np.abs(pair.difference) * pair.changed)
     one_sign = np.abs(_sum(pair.difference * pair.changed)) / np.maximum(strength, 1)
-    strength /= np.maximum(_sum(pair.changed), 1)
-    added, alike, kept = _added(pair)
-    veils = is_equal & (one_sign >= MIN_VEIL_ONE_SIGN) & (strength >= MIN_VEIL_STRENGTH)
+    strength /= np.maximum(total, 1)
+    veils = (one_sign >= MIN_VEIL_ONE_SIGN) & (strength >= MIN_VEIL_STRENGTH)
     veils &= pair.changed.mean(axis=(1, 2)) >= MIN_VEIL_SHARE
     veiled = np.zeros((2, len(pair.first)), np.float32)
     if veils.any():
         veiled[:, veils] = _veiled((pair.first[veils], pair.second[veils]), pair.changed[veils])
     is_veiled = (veiled >= MIN_VEILED) & (veiled - veiled[::-1] >= MIN_VEILED_MORE)
     sides = np.zeros(len(pair.first), np.int64)
+    added, alike, kept = _added(pair)
     for at, sign in ((0, 1), (1, -1)):
         has_more = (one_sign >= MIN_ONE_SIGN) & (sign * added >= MIN_ADDED)
         has_more |= (strength >= MIN_STRONG) & (sign * added >= CLEARLY_ADDED)
         has_more &= (alike <= MAX_ALIKE) & ~is_veiled[1 - at]
-        is_marked = is_equal & (quiet[at] >= MIN_QUIET) & kept[at] & (has_more | is_veiled[at])
+        is_marked = is_quiet[at] & kept[at] & (has_more | is_veiled[at])
         sides[is_marked] += sign
-    same = is_equal & (deviation >= MIN_JOIN_DEVIATION) & (roughness <= MAX_JOIN_ROUGHNESS)
-    return sides, same & (np.maximum(*quiet) >= MIN_JOIN_QUIET)
+    return sides
 
 
-def _unchanged(pair: _Pair) -> tuple[Floats, Floats, Bools]:
+def _unchanged(first: Floats, difference: Floats, changed: Bools) -> tuple[Floats, Floats, Bools]:
     """Return the deviation of luma, and the roughness, of the cells that are not changed.
 
     Also return whether these cells are equal in both images.
     """
-    kept = ~pair.changed
+    kept = ~changed
     count = np.maximum(_sum(kept), 1)
-    centred = pair.first - (_sum(pair.first * kept) / count)[:, None, None]
-    square = _sum(np.square(centred) * kept)
-    slope = _sum(centred * pair.difference * kept) / np.maximum(square, 1)
+    centred = first - (_sum(first * kept) / count)[:, None, None]
+    centred *= kept
+    difference = difference * kept
+    square = np.einsum("pij,pij->p", centred, centred)
+    slope = np.einsum("pij,pij->p", centred, difference) / np.maximum(square, 1)
     deviation = np.sqrt(square / count)
-    rough = np.sqrt(_sum(np.square(pair.difference) * kept) / count)
+    rough = np.sqrt(np.einsum("pij,pij->p", difference, difference) / count)
     rough /= np.maximum(deviation, 1e-3)
-    shift = np.median((pair.second - pair.first)[:, ::2, ::2], axis=(1, 2))
-    equal = (deviation >= 2) & (rough <= MAX_ROUGHNESS)
-    equal &= (np.abs(slope) <= MAX_TONE_SLOPE) & (np.abs(shift) <= MAX_TONE_SHIFT)
+    equal = (deviation >= 2) & (rough <= MAX_ROUGHNESS) & (np.abs(slope) <= MAX_TONE_SLOPE)
     return deviation, rough, np.asarray(equal)
 
 
-def _quiet(pair: _Pair, image: Floats) -> Floats:
-    """Return the share of the details of an image that are the same in both images, float32 [p]."""
-    detail = np.abs(image - _smoothed(image))
-    limit = 1.5 + 0.15 * detail + 0.1 * pair.slopes
-    has = detail >= MIN_DETAIL
-    return np.asarray(
-        _sum(has & (np.abs(pair.difference) <= limit)) / np.maximum(_sum(has), 1), np.float32
-    )
+def _quiet(images: _Images, rows: Ints, pair: _Pair) -> Floats:
+    """Return the share of the details of an image that are the same in both images, float32 [p].
+
+    `rows`: the rows of the images, int64 [p].
+    """
+    limit = np.float32(0.1) * pair.slopes
+    limit += images.limits[rows]
+    same = np.abs(pair.difference) <= limit
+    same &= images.has_detail[rows]
+    return np.asarray(_sum(same) / images.details[rows], np.float32)
 
 
 def _added(pair: _Pair) -> tuple[Floats, Floats, Bools]:

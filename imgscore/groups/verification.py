@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from imgscore.groups.placement import MIN_START, means_of, placed, unit_of
+from imgscore.groups.placement import means_of, placed, unit_of
 from imgscore.images.traits import FINE_GRID_SIDE
 
 Floats = NDArray[np.float32]
@@ -63,10 +63,6 @@ MAX_WEIGHT = 20.0
 """The largest weight of a block, in levels: a hard edge weighs no more than a texture."""
 MAX_DISTORTION = 0.1
 """The largest natural logarithm of the quotient of the aspect ratios of the image and the part."""
-FLAT_RANGE = 16
-"""The largest range of luma in a row or column of a frame, in levels: the noise of JPEG."""
-MAX_CONTENT = 0.92
-"""The largest area of the content of an image that is framed."""
 BATCH = 256
 """The number of pairs that are compared at once. Their sums use 10 MB. A larger batch is slower,
 because its arrays leave the cache of the processor."""
@@ -75,26 +71,35 @@ because its arrays leave the cache of the processor."""
 class Match(NamedTuple):
     """The similarity of each image to a window of the other image of its pair.
 
-    `details`, `blocks`: the correlations, float32 [p]. `good`: the share
-    of the blocks that agree, float32 [p]. `textured`: the number of blocks with content, int64 [p].
+    `blocks`: the mean correlation of the blocks, float32 [p]. `good`: the share of the blocks that
+    agree, float32 [p]. `textured`: the number of blocks with content, int64 [p].
     """
 
-    details: Floats
     blocks: Floats
     good: Floats
     textured: Ints
 
 
-class Pictures:
-    """Fine grids, uint8 [n, 64, 64], with means of their luma.
+class _Blocks(NamedTuple):
+    """The blocks of pictures. `cells`: their centred means, float32 [p, BLOCKS², means of a block].
 
-    `known`: the result of `contents`, if it is known.
+    `lengths`: the root of the sum of squares of each block, float32 [p, BLOCKS²].
     """
 
-    def __init__(self, fine: NDArray[np.uint8], known: NDArray[np.float64] | None = None) -> None:
+    cells: Floats
+    lengths: Floats
+
+    def of(self, rows: Ints | slice) -> _Blocks:
+        """Return the blocks of some of the pictures."""
+        return _Blocks(self.cells[rows], self.lengths[rows])
+
+
+class Pictures:
+    """Fine grids, uint8 [n, 64, 64], with means of their luma."""
+
+    def __init__(self, fine: NDArray[np.uint8]) -> None:
         self.fine = fine
         self.units = unit_of(_reduced(fine))
-        self.contents = contents(fine) if known is None else known
 
 
 def _reduced(fine: NDArray[np.uint8]) -> Floats:
@@ -103,48 +108,6 @@ def _reduced(fine: NDArray[np.uint8]) -> Floats:
     rows = fine.reshape(len(fine), FIT_SIDE, step, FINE_GRID_SIDE).sum(axis=2, dtype=np.uint16)
     cells = rows.reshape(len(fine), FIT_SIDE, FIT_SIDE, step).sum(axis=3, dtype=np.uint16)
     return np.asarray(cells, np.float32) / np.float32(step * step)
-
-
-class Contents:
-    """The contents of images without their frames, for the rows `rows` of a library.
-
-    `fine`: the function that returns fine grids. `known`: whether the fine grid is known, bool [n].
-    `windows`: the results of `contents`, float64 [n, 4]. The other fields are private.
-    """
-
-    def __init__(self, rows: Ints, fine: FineGrids) -> None:
-        self.known = np.zeros(len(rows), np.bool_)
-        self.windows = np.tile([0.0, 0.0, 1.0, 1.0], (len(rows), 1))
-        self._place = np.full(len(rows), -1, np.int64)
-        units = [np.empty((0, FIT_SIDE**2), np.float16)]
-        count = 0
-        for start in range(0, len(rows), BATCH):
-            part = slice(start, start + BATCH)
-            grids, known = fine(rows[part])
-            windows = contents(grids)
-            framed = np.flatnonzero(known & (windows[:, 2] * windows[:, 3] <= MAX_CONTENT))
-            means = means_of(grids[framed].astype(np.float32), windows[framed], FIT_SIDE)
-            units.append(unit_of(means).astype(np.float16))
-            self.known[part], self.windows[part] = known, windows
-            self._place[start + framed] = count + np.arange(len(framed))
-            count += len(framed)
-        self._units = np.concatenate(units)
-
-    def may_be(self, grids: Floats, whole: Ints, other: Ints) -> Bools:
-        """Return whether images can be the contents of framed images, bool [p].
-
-        `grids`: the grids of the library, float32 [n, 256]. `whole`: the rows of the images.
-        `other`: the framed images, as indices of `rows`. An image whose place would not be
-        corrected cannot be the content.
-        """
-        place = self._place[other]
-        framed = np.flatnonzero(place >= 0)
-        found = np.zeros(len(other), np.bool_)
-        for start in range(0, len(framed), 4 * BATCH):
-            at = framed[start : start + 4 * BATCH]
-            units = self._units[place[at]].astype(np.float32)
-            found[at] = np.einsum("pk,pk->p", unit_of(grids[whole[at]]), units) >= MIN_START - 0.03
-        return found
 
 
 class Candidates(NamedTuple):
@@ -173,11 +136,12 @@ def no_fine_grids(rows: Ints) -> tuple[NDArray[np.uint8], Bools]:
 
 
 def are_parts(
-    pictures: Pictures, pairs: Candidates, starts: NDArray[np.float64]
+    pictures: Pictures, pairs: Candidates, starts: NDArray[np.float64], max_area: float = 1.0
 ) -> tuple[Bools, NDArray[np.float64]]:
     """Return whether each whole image agrees with a window near `starts` of the other image.
 
-    `starts`: the first windows, float64 [p, 4]. Also return the last windows, float64 [p, 4].
+    `starts`: the first windows, float64 [p, 4]. `max_area`: the largest area of such a window. Also
+    return the last windows, float64 [p, 4].
     """
     found = np.zeros(len(pairs.whole), np.bool_)
     places = starts.copy()
@@ -186,7 +150,8 @@ def are_parts(
         whole, other, quotients, plain = pairs.of(part)
         shown = pictures.fine[other].astype(np.float32)
         windows, fit = placed(pictures.units[whole], shown, starts[part])
-        kept = np.flatnonzero((fit >= MIN_FIT) & _has_aspect(windows, quotients))
+        small = windows[:, 2] * windows[:, 3] <= max_area
+        kept = np.flatnonzero((fit >= MIN_FIT) & small & _has_aspect(windows, quotients))
         if len(kept):
             equal = _are_equal(pictures.fine[whole[kept]], shown[kept], windows[kept], plain[kept])
             found[first + kept] = equal
@@ -196,24 +161,33 @@ def are_parts(
 
 def are_equal(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> bool:
     """Return whether two fine grids [64, 64] have equal details, but for compression."""
-    match = compared(first[None], second[None].astype(np.float32), _everything(1))
+    grids = np.stack([first, second]).astype(np.float32)
+    blocks = _blocks_of(means_of(grids, _everything(2), DETAIL_SIDE))
+    match = _match(blocks.of(slice(0, 1)), blocks.of(slice(1, 2)))
     return bool(match.textured[0] >= MIN_TEXTURED and match.blocks[0] >= EQUAL_BLOCKS)
 
 
-def are_different(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> Bools:
+def are_different(fine: NDArray[np.uint8], pairs: Ints) -> Bools:
     """Return whether images with equal grids have other details, bool [p].
 
-    `first`, `second`: the fine grids, uint8 [p, 64, 64]. Images with few details are not different.
-    A small part of a screen can show something else, such as another picture in the same window.
+    `fine`: fine grids, uint8 [n, 64, 64]. `pairs`: rows of them, int64 [p, 2]. Images with few
+    details are not different. A small part of a screen can show something else, such as another
+    picture in the same window.
     """
-    match = compared(first, second.astype(np.float32), _everything(len(first)))
-    differ = (match.blocks < SIMILAR_BLOCKS) & (match.textured >= MIN_TEXTURED)
-    one, two = (_in_squares(fine) for fine in (first, second))
-    deviations = [np.sqrt(np.square(squares).mean(axis=2)) for squares in (one, two)]
-    product = (one * two).mean(axis=2)
-    replaced = np.minimum(*deviations) >= MIN_REPLACED_TEXTURE
-    replaced &= product < MAX_REPLACED * deviations[0] * deviations[1]
-    return np.asarray(differ | replaced.any(axis=1))
+    # Most images are in several pairs, so everything about one image is computed once.
+    blocks = _blocks_of(means_of(fine.astype(np.float32), _everything(len(fine)), DETAIL_SIDE))
+    squares = _in_squares(fine)
+    deviations = np.sqrt(np.einsum("nij,nij->ni", squares, squares) / squares.shape[2])
+    differ = np.empty(len(pairs), np.bool_)
+    for start in range(0, len(pairs), BATCH):
+        first, second = pairs[start : start + BATCH].T
+        match = _match(blocks.of(first), blocks.of(second))
+        changed = (match.blocks < SIMILAR_BLOCKS) & (match.textured >= MIN_TEXTURED)
+        product = np.einsum("pij,pij->pi", squares[first], squares[second]) / squares.shape[2]
+        replaced = np.minimum(deviations[first], deviations[second]) >= MIN_REPLACED_TEXTURE
+        replaced &= product < MAX_REPLACED * deviations[first] * deviations[second]
+        differ[start : start + BATCH] = changed | replaced.any(axis=1)
+    return differ
 
 
 def _in_squares(fine: NDArray[np.uint8]) -> Floats:
@@ -224,47 +198,8 @@ def _in_squares(fine: NDArray[np.uint8]) -> Floats:
     return np.asarray(squares - squares.mean(axis=2, keepdims=True, dtype=np.float32), np.float32)
 
 
-def contents(fine: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Return the window of each fine grid [n, 64, 64] without its frame or bars, float64 [n, 4].
-
-    It is the largest run of rows, and then of columns, that are not of one tone.
-    """
-    count = len(fine)
-    windows = _everything(count)
-    # Most images have no frame: no row and no column is of one tone.
-    tones = np.minimum(
-        np.ptp(fine, axis=2).min(axis=1, initial=255), np.ptp(fine, axis=1).min(axis=1, initial=255)
-    )
-    framed = np.flatnonzero(tones <= FLAT_RANGE)
-    windows[framed] = _framed_contents(fine[framed])
-    return windows
-
-
-def _framed_contents(fine: NDArray[np.uint8]) -> NDArray[np.float64]:
-    count = len(fine)
-    rows = np.ones((count, FINE_GRID_SIDE), np.bool_)
-    columns = rows.copy()
-    for _ in range(2):
-        rows = _longest(_range(fine, columns) > FLAT_RANGE)
-        columns = _longest(_range(fine.transpose(0, 2, 1), rows) > FLAT_RANGE)
-    windows = np.empty((count, 4))
-    for at, used in ((0, columns), (1, rows)):
-        windows[:, at] = used.argmax(axis=1) / FINE_GRID_SIDE
-        windows[:, at + 2] = used.sum(axis=1) / FINE_GRID_SIDE
-    return windows
-
-
 def _everything(count: int) -> NDArray[np.float64]:
     return np.tile([0.0, 0.0, 1.0, 1.0], (count, 1))
-
-
-def compared(whole: NDArray[np.uint8], other: Floats, windows: NDArray[np.float64]) -> Match:
-    """Compare the details of images with those of windows of other images.
-
-    `whole`: uint8 [p, 64, 64]. `other`: float32 [p, 64, 64].
-    """
-    pictures = _as_coarse(whole, windows), means_of(other, windows, DETAIL_SIDE)
-    return _match(*pictures, _details_of(*pictures))
 
 
 def _details_of(first: Floats, second: Floats) -> Floats:
@@ -273,18 +208,16 @@ def _details_of(first: Floats, second: Floats) -> Floats:
     return np.asarray(np.einsum("pk,pk->p", one, two))
 
 
-def _match(first: Floats, second: Floats, details: Floats) -> Match:
-    one, two = (_in_blocks(picture) for picture in (first, second))
-    lengths = np.linalg.norm(one, axis=2), np.linalg.norm(two, axis=2)
-    product = np.maximum(lengths[0] * lengths[1], FLAT_PRODUCT)
-    correlation = np.einsum("pbk,pbk->pb", one, two) / product
-    deviation = np.maximum(*lengths) / (DETAIL_SIDE // BLOCKS)
+def _match(first: _Blocks, second: _Blocks) -> Match:
+    product = np.maximum(first.lengths * second.lengths, FLAT_PRODUCT)
+    correlation = np.einsum("pbk,pbk->pb", first.cells, second.cells) / product
+    deviation = np.maximum(first.lengths, second.lengths) / (DETAIL_SIDE // BLOCKS)
     textured = deviation >= MIN_TEXTURE
     number = textured.sum(axis=1)
     good = (textured & (correlation >= GOOD_BLOCK)).sum(axis=1) / np.maximum(number, 1)
     weight = np.minimum(deviation, MAX_WEIGHT)
     mean = (correlation * weight).sum(axis=1) / np.maximum(weight.sum(axis=1), 1e-3)
-    return Match(details, mean, good.astype(np.float32), number)
+    return Match(mean, good.astype(np.float32), number)
 
 
 def _has_aspect(windows: NDArray[np.float64], quotients: NDArray[np.float64]) -> Bools:
@@ -302,7 +235,8 @@ def _are_equal(
     equal = details >= np.where(plain, PLAIN_DETAILS, MIN_DETAILS)
     near = np.flatnonzero(equal)
     if len(near):
-        match, plain = _match(first[near], second[near], details[near]), plain[near]
+        match = _match(_blocks_of(first[near]), _blocks_of(second[near]))
+        plain = plain[near]
         equal[near] = (
             (match.blocks >= np.where(plain, PLAIN_BLOCKS, MIN_BLOCKS))
             & (match.good >= MIN_GOOD)
@@ -362,30 +296,10 @@ def _surroundings() -> Floats:
     return weights
 
 
-def _in_blocks(pictures: Floats) -> Floats:
-    """Return the centred blocks of pictures, float32 [p, BLOCKS², means of a block]."""
+def _blocks_of(pictures: Floats) -> _Blocks:
+    """Return the blocks of pictures, float32 [p, side, side]."""
     side = DETAIL_SIDE // BLOCKS
     cut = pictures.reshape(-1, BLOCKS, side, BLOCKS, side).transpose(0, 1, 3, 2, 4)
-    blocks = cut.reshape(len(pictures), BLOCKS**2, side * side)
-    return np.asarray(blocks - blocks.mean(axis=2, keepdims=True))
-
-
-def _range(fine: NDArray[np.uint8], used: Bools) -> NDArray[np.int64]:
-    """Return the range of luma in each row, in the columns that are used, int64 [n, 64]."""
-    high = np.where(used[:, None, :], fine, 0).max(axis=2).astype(np.int64)
-    low = np.where(used[:, None, :], fine, 255).min(axis=2)
-    return np.asarray(high - low)
-
-
-def _longest(used: Bools) -> Bools:
-    """Return only the longest run of each row. A row without any stays as a whole: all True."""
-    length = np.zeros(len(used), np.int64)
-    run, stop, longest = length.copy(), length.copy(), length.copy()
-    for at in range(used.shape[1]):
-        run = np.where(used[:, at], run + 1, 0)
-        longer = run > longest
-        longest[longer], stop[longer] = run[longer], at + 1
-    cells = np.arange(used.shape[1])
-    kept = (cells >= (stop - longest)[:, None]) & (cells < stop[:, None])
-    kept[longest == 0] = True
-    return np.asarray(kept)
+    cells = cut.reshape(len(pictures), BLOCKS**2, side * side)
+    cells = cells - cells.mean(axis=2, keepdims=True)
+    return _Blocks(cells, np.sqrt(np.einsum("pbk,pbk->pb", cells, cells)))

@@ -39,7 +39,8 @@ def titled(image: Image.Image) -> Image.Image:
 
 
 def side(first: Image.Image, second: Image.Image) -> int:
-    return int(find_marks(grids(first), grids(second)).sides[0])
+    both = np.concatenate([grids(first), grids(second)])
+    return int(find_marks(both, np.array([[0, 1]])).sides[0])
 
 
 def grids(image: Image.Image) -> Bytes:
