@@ -11,7 +11,7 @@ from math import log2, sqrt
 from statistics import median
 from typing import NamedTuple
 
-VERSION = 5
+VERSION = 6
 """The version of the facts. If it is increased, the images of all groups are measured again."""
 
 
@@ -43,6 +43,9 @@ class Quality(NamedTuple):
     """the mean luma, from 0 to 1"""
     white: float | None = None
     """the luma of the brightest parts, from 0 to 1: a short exposure makes paper grey"""
+    ringing: float | None = None
+    """the mean range of luma in 3 × 3 calm pixels near edges, in levels: compression makes rings
+    around the strokes of a drawing"""
 
     @property
     def is_measured(self) -> bool:
@@ -84,13 +87,17 @@ def _same(value: float) -> float:
     return value
 
 
+TONES_WEIGHT = 1.5
+"""The weight of the tones in `FACTS`. In a group of drawings, the tones that an image lacks count
+instead: how many more an image of equal size has. A smaller copy of a drawing has more tones,
+because its strokes are mixed with the paper."""
 _CLIPPED = ("highlights",)
 FACTS: tuple[tuple[float, str, Callable[[float], float]], ...] = (
     (1.0, "detail", _log),
     (0.5, "sharpness", _same),
     (-0.06, "noise", _log_of_square),
     (-2.5, "highlights", sqrt),
-    (1.5, "tones", _same),
+    (TONES_WEIGHT, "tones", _same),
     (-4.0, "brightness", _same),
     (0.002, "pixels", _log),
     (0.001, "bytes", _log),
@@ -114,7 +121,7 @@ _PLAIN_FACTS, _CLIPPED_FACTS = (
 MAX_CLIPPED = 0.35
 """The largest root of the share of clipped pixels that counts, above the smallest one in the group.
 A white background is clipped or not by a change of the exposure that is not visible."""
-WHITE_WEIGHT = -12.0
+WHITE_WEIGHT = 12.0
 """The weight of a white that is darker than the brightest one of the group. It counts fully in a
 group of drawings, and not in one of photographs, because a brighter photograph can be wrong."""
 SIMILAR_WHITE = 0.04
@@ -122,10 +129,22 @@ SIMILAR_WHITE = 0.04
 DRAWING_TONES, PHOTOGRAPH_TONES = 4.0, 5.5
 """The entropy of the tones of a drawing and of a photograph, in bits. The image of the group with
 the largest entropy counts."""
-STEP_WEIGHT = -0.35
+STEP_WEIGHT = 0.35
 """The weight of the excess of the compression's step: how far another image of the group has a
 smaller step. This image must have as many pixels and nearly as much detail. A blurred or scaled
 copy has no traces of compression, but is not better for that."""
+RINGING_WEIGHT = 1.5
+"""The weight of the excess of the ringing, in the same way. It counts fully in a group of drawings,
+and not in one of photographs, whose texture is no ringing."""
+RINGING_UNIT = 3.0
+"""The ringing that is hardly visible, in levels."""
+RINGING_DETAIL = 0.6
+"""The share of an image's detail that an image with less ringing must have, so that it can replace
+it: rings count as detail."""
+SIMILAR_RINGING = 0.5
+"""The largest difference of `_rings` of an image that has more tones: rings make tones, too."""
+SIMILAR_TONES = 0.15
+"""The largest number of bits by which an image with a brighter white may have fewer tones."""
 
 
 def best_first(
@@ -147,10 +166,8 @@ def best_first(
         sums = _sums_of_measured(members)
     except TypeError:  # A fact is None.
         sums = _sums_with_medians(members)
-    for index, excess in _excesses(members):
-        sums[index] += STEP_WEIGHT * excess
-    for index, loss in _lost_whites(members):
-        sums[index] += WHITE_WEIGHT * loss
+    for index, penalty in _penalties(members):
+        sums[index] -= penalty
     if wholes:
         pairs = [(a, b) for a, b, gain in wholes if _replaces(members[a], members[b], gain)]
         _put_behind(sums, pairs)
@@ -239,40 +256,91 @@ def _put_behind(sums: list[float], pairs: Sequence[tuple[int, int]]) -> None:
             return
 
 
-def _excesses(members: Sequence[Quality]) -> Iterator[tuple[int, float]]:
-    """Yield (index of an image, how much coarser its step is than that of a better image).
-
-    The better image has as many pixels, and enough detail to replace the image. An image without
-    an excess may be left out.
-    """
+def _penalties(members: Sequence[Quality]) -> Iterator[tuple[int, float]]:
+    """Yield (index of an image, a number to subtract) for each fault that another image lacks."""
+    details = [-(member.detail or 0.0) for member in members]
     steps = [_step(member) for member in members]
-    if steps.count(steps[0]) == len(steps):
+    for index, excess in _excesses(members, steps, details, lambda loss: SIMILAR_DETAIL * loss):
+        yield index, STEP_WEIGHT * excess
+    drawn = _drawn(members)
+    if drawn == 0:
+        return
+    rings, tones = _rings(members), [-tones for tones in _tones(members)]
+    for index, excess in _excesses(members, rings, details, lambda loss: RINGING_DETAIL * loss):
+        yield index, drawn * RINGING_WEIGHT * excess
+    for index, loss in _excesses(members, tones, rings, lambda ringing: ringing + SIMILAR_RINGING):
+        yield index, drawn * TONES_WEIGHT * loss
+    for index, tone in enumerate(tones):  # The sum contains all tones.
+        yield index, -drawn * TONES_WEIGHT * tone
+    for index, loss in _lost_whites(members):
+        yield index, drawn * WHITE_WEIGHT * loss
+
+
+def _excesses(
+    members: Sequence[Quality],
+    faults: Sequence[float],
+    places: Sequence[float],
+    reach: Callable[[float], float],
+) -> Iterator[tuple[int, float]]:
+    """Yield (index of an image, how much larger its fault is than that of a better image).
+
+    The better image has as many pixels, and a place that is at most the reach of the image's place.
+    An image without an excess may be left out.
+    """
+    if faults.count(faults[0]) == len(faults):
         return
     by_pixels: dict[int | None, list[tuple[float, int]]] = {}
     for index, member in enumerate(members):
         if member.detail is not None:
-            by_pixels.setdefault(member.pixels, []).append((-member.detail, index))
+            by_pixels.setdefault(member.pixels, []).append((places[index], index))
     for rivals in by_pixels.values():
-        rivals.sort()  # most detail first
-        least = list(accumulate((steps[index] for _, index in rivals), min))
-        for loss, index in rivals:
-            # The images up to this place have enough detail to replace the image.
-            end = bisect_left(rivals, (SIMILAR_DETAIL * loss + 1e-9,))
-            yield index, steps[index] - min(steps[index], least[end - 1])
+        rivals.sort()
+        least = list(accumulate((faults[index] for _, index in rivals), min))
+        for place, index in rivals:
+            end = bisect_left(rivals, (reach(place) + 1e-9,))
+            yield index, faults[index] - min(faults[index], least[end - 1])
 
 
 def _lost_whites(members: Sequence[Quality]) -> Iterator[tuple[int, float]]:
-    """Yield (index of an image, how much darker its white is), if the group shows a drawing."""
-    whites = [member.white for member in members if member.white is not None]
-    if not whites or max(whites) - min(whites) <= SIMILAR_WHITE:
-        return
+    """Yield (index of an image, how much darker its white is than that of another image).
+
+    The other image has nearly as many tones: a longer exposure makes grey parts white, and joins
+    their tones.
+    """
+    found = [(-(member.tones or 0.0), index) for index, member in enumerate(members)]
+    known = sorted(pair for pair in found if members[pair[1]].white is not None)
+    whites = list(accumulate((members[index].white or 0.0 for _, index in known), max))
+    for tones, index in known:
+        end = bisect_left(known, (tones + SIMILAR_TONES + 1e-9,))
+        loss = whites[end - 1] - SIMILAR_WHITE - (members[index].white or 0.0)
+        if loss > 0:
+            yield index, loss
+
+
+def _drawn(members: Sequence[Quality]) -> float:
+    """Return 1 for a group of drawings, 0 for one of photographs, or a number between them."""
     entropies = (member.tones for member in members if member.tones is not None)
     tones = max(entropies, default=PHOTOGRAPH_TONES)
     share = (PHOTOGRAPH_TONES - tones) / (PHOTOGRAPH_TONES - DRAWING_TONES)
-    most = max(whites) - SIMILAR_WHITE
-    for index, member in enumerate(members):
-        if share > 0 and member.white is not None and member.white < most:
-            yield index, min(share, 1.0) * (most - member.white)
+    return min(max(share, 0.0), 1.0)
+
+
+def _tones(members: Sequence[Quality]) -> list[float]:
+    """Return the tones of the images of a group. Tones that are not measured are the median."""
+    known = [member.tones for member in members if member.tones is not None]
+    middle = median(known) if known else 0.0
+    return [middle if member.tones is None else member.tones for member in members]
+
+
+def _rings(members: Sequence[Quality]) -> list[float]:
+    """Return the logarithms of the ringing of the images of a group.
+
+    An image with too few edges, while others have them, is blurred: it has the largest ringing.
+    """
+    known = [member.ringing for member in members if member.ringing is not None]
+    most = max(known, default=0.0)
+    rings = (most if member.ringing is None else member.ringing for member in members)
+    return [log2(1 + (ringing / RINGING_UNIT) ** 2) for ringing in rings]
 
 
 def _step(image: Quality) -> float:

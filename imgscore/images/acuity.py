@@ -6,14 +6,19 @@ sharp. If you change a result of this module, increase `groups.best.VERSION`.
 
 from __future__ import annotations
 
+from math import isqrt
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-TILE_PIXELS = 32
-"""The side of a tile in pixels. A tile is small enough to be flat, or to be sharp as a whole."""
+TILE_PIXELS, MIN_TILE_PIXELS = 32, 4
+"""The largest and the smallest side of a tile in pixels. A tile is small enough to be flat, or
+sharp as a whole."""
+MIN_TILES = 256
+"""The number of tiles for which smaller ones are used in a small image. A few large tiles of a
+drawing all contain an edge, which would be taken for noise."""
 BAND_TILES = 8
 """The number of rows of tiles that are measured at once, which limits the memory: the numbers of a
 band of a 12-megapixel photograph take 10 MB."""
@@ -32,8 +37,9 @@ BLACK, WHITE = 10, 245
 CLIPPED_BLACK, CLIPPED_WHITE = 5, 250
 """The mean values (0 to 255) of a square of pixels that count as clipped. Noise and compression
 change the mean of clipped pixels by up to five."""
-CLIPPED_SQUARE = 16
-"""The side in pixels of such a square. Blur changes single pixels, but few squares."""
+CLIPPED_SQUARES = 50
+"""The number of such squares along the longer side. Blur changes single pixels, but few squares.
+A smaller copy has the same squares."""
 TONE_SIDE, TONE_LEVELS = 64, 4
 """The side in pixels of the small view whose tones are counted, and the number of levels of luma
 that count as one tone. Noise makes no new tones in means of many pixels."""
@@ -58,6 +64,16 @@ MAX_STEP = 63
 """The largest step that is searched for, in levels. A JPEG with the quality 20 has such steps."""
 REGULAR = 0.5
 """The smallest regularity: 1 if all coefficients are multiples of the step, 0 for other numbers."""
+EDGE_RANGE, CALM_RANGE = 64, 32
+"""The smallest range of luma in 3 × 3 pixels that is an edge, and the largest one of pixels that
+are calm. JPEG with the quality 30 changes the pixels beside an edge by about that."""
+MAX_RING_PIXELS = 1_000_000
+"""The number of pixels in which the ringing is measured. They take 4 ms."""
+MIN_RING_BLOCKS = 8
+"""The smallest number of blocks with an edge; else the ringing is not measured."""
+STEP_OF_RINGING = 2.0
+"""The largest step that a compression can have had, as a share of its ringing. Straight edges of a
+clean drawing look like multiples of a large step by chance."""
 _BLOCK = 8
 _COEFFICIENTS = ((0, 1), (1, 0), (1, 1), (0, 2), (2, 0))
 """The coefficients of a block that are large in most images."""
@@ -85,6 +101,7 @@ class Acuity(NamedTuple):
     tones: float
     brightness: float
     white: float
+    ringing: float | None
 
 
 class _Tiles(NamedTuple):
@@ -110,7 +127,10 @@ def measure(pixels: NDArray[np.uint8], least_step: float = 1.0) -> Acuity:
     image = Image.fromarray(pixels)
     highlights, shadows = _clipped(image)
     luma = image.convert("L")
-    step = max(least_step, _step(np.asarray(luma)))
+    ringing, step = _ringing(np.asarray(luma)), _step(np.asarray(luma))
+    if ringing is not None:
+        step = min(step, STEP_OF_RINGING * ringing)
+    step = max(least_step, step)
     found = levels(luma, step)
     following = [*(level.bits for level in found[1:]), 0.0]
     detail = sum(
@@ -118,7 +138,7 @@ def measure(pixels: NDArray[np.uint8], least_step: float = 1.0) -> Acuity:
         for level, half in zip(found, following, strict=False)
     )
     sharpness, noise = (found[0].bits, found[0].variance ** 0.5) if found else (0.0, 0.0)
-    return Acuity(sharpness, detail, noise, step, highlights, shadows, *_tones(luma))
+    return Acuity(sharpness, detail, noise, step, highlights, shadows, *_tones(luma), ringing)
 
 
 class Level(NamedTuple):
@@ -164,13 +184,14 @@ def _bits(tiles: _Tiles, rounding: float) -> tuple[float, float]:
 def _tiles(grey: NDArray[np.uint8]) -> _Tiles:
     """Return the energies of the tiles of a grey image, uint8 [h, w], without clipped tiles."""
     height, width = grey.shape
-    rows = max(1, (height - 2) // TILE_PIXELS)
+    side = min(TILE_PIXELS, max(MIN_TILE_PIXELS, isqrt(height * width // MIN_TILES)))
+    rows = max(1, (height - 2) // side)
     step = (height - 2) // rows
     parts = []
     for first in range(0, rows, BAND_TILES):
         count = min(BAND_TILES, rows - first)
         band = grey[first * step : (first + count) * step + 2].astype(np.int16)
-        parts.append(_band(band, count, step, max(1, (width - 2) // TILE_PIXELS)))
+        parts.append(_band(band, count, step, max(1, (width - 2) // side)))
     across, down, both, mean = (np.concatenate(values) for values in zip(*parts, strict=True))
     usable = (mean > BLACK) & (mean < WHITE)
     if not usable.any():
@@ -215,7 +236,7 @@ def _step(grey: NDArray[np.uint8]) -> float:
     blocks = cut[numbers // columns, :, numbers % columns]
     low, high = blocks.min(axis=(1, 2)), blocks.max(axis=(1, 2))
     # Clipping changes the coefficients of a block, and a block of one colour has none.
-    blocks = blocks[(low > 0) & (high < 255) & (low < high)].astype(np.float32)
+    blocks = _distinct(blocks[(low > 0) & (high < 255) & (low < high)]).astype(np.float32)
     found = [
         _step_of(np.einsum("nij,i,j->n", blocks, _COSINES[down], _COSINES[across]))
         for down, across in _COEFFICIENTS
@@ -223,17 +244,62 @@ def _step(grey: NDArray[np.uint8]) -> float:
     return sum(found) / len(found)
 
 
+def _distinct(blocks: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return each block once, uint8 [n, 8, 8].
+
+    A drawing repeats few blocks, such as those of one straight edge. Their coefficients are few
+    different numbers, which are multiples of a step by chance.
+    """
+    rows = np.ascontiguousarray(blocks).reshape(len(blocks), _BLOCK * _BLOCK)
+    whole = rows.view(np.dtype((np.void, _BLOCK * _BLOCK))).ravel()
+    first = np.unique(whole, return_index=True)[1]
+    return blocks[first]
+
+
 def _step_of(coefficients: NDArray[np.float32]) -> float:
     """Return the largest step of which most of these coefficients are multiples."""
     sizes = np.sort(np.abs(coefficients))
     for step in range(MAX_STEP, 1, -1):
         # Smaller coefficients are rounded to zero, which is a multiple of every step.
-        counted = sizes[np.searchsorted(sizes, 0.6 * step) :]
-        if len(counted) < MIN_BLOCKS:
+        rounded, counted = np.searchsorted(sizes, (0.3 * step, 0.6 * step))
+        if len(sizes) - counted < MIN_BLOCKS:
             continue
-        if float(np.cos(counted * np.float32(2 * np.pi / step)).mean()) > REGULAR:
+        # A coefficient between both limits is no multiple.
+        if float(np.cos(sizes[rounded:] * np.float32(2 * np.pi / step)).mean()) > REGULAR:
             return float(step)
     return 1.0
+
+
+def _ringing(grey: NDArray[np.uint8]) -> float | None:
+    """Return the mean range of luma in 3 × 3 calm pixels of the blocks with an edge, in levels.
+
+    The pixels beside an edge of a drawing have one tone. Compression makes rings and dots of them,
+    in all of the block that has the edge. This remains after a second compression, and also where
+    the pattern of the steps is lost, because the luma is clipped at white. None: too few edges.
+    """
+    rows, columns = ((side - 2) // _BLOCK for side in grey.shape)
+    counts, blocks = np.zeros(256, np.int64), 0
+    every = max(1, rows * columns * _BLOCK**2 // MAX_RING_PIXELS)
+    for row in range(0, rows, every):
+        band = grey[row * _BLOCK : (row + 1) * _BLOCK + 2, : columns * _BLOCK + 2]
+        high, low = band, band
+        for axis in (0, 1):
+            high, low = _of_three(np.maximum, high, axis), _of_three(np.minimum, low, axis)
+        ranges = (high - low).reshape(_BLOCK, columns, _BLOCK)
+        has_edge = ranges.max(axis=(0, 2)) > EDGE_RANGE
+        counts += np.bincount(ranges[:, has_edge].ravel(), minlength=256)
+        blocks += int(has_edge.sum())
+    calm = counts[: CALM_RANGE + 1]
+    if blocks < MIN_RING_BLOCKS or not calm.any():
+        return None
+    return float(calm @ np.arange(len(calm)) / calm.sum())
+
+
+def _of_three(chosen: np.ufunc, grey: NDArray[np.uint8], axis: int) -> NDArray[np.uint8]:
+    """Return the largest or smallest of each three neighbours along an axis."""
+    cells = np.moveaxis(grey, axis, 0)
+    found: NDArray[np.uint8] = chosen(chosen(cells[:-2], cells[1:-1]), cells[2:])
+    return np.moveaxis(found, 0, axis)
 
 
 def _tones(luma: Image.Image) -> tuple[float, float, float]:
@@ -252,6 +318,6 @@ def _clipped(image: Image.Image) -> tuple[float, float]:
 
     `image`: an RGB image.
     """
-    square = min(CLIPPED_SQUARE, *image.size)
+    square = max(1, min(max(image.size) // CLIPPED_SQUARES, *image.size))
     largest = np.asarray(image.reduce(square)).max(axis=2)
     return float(np.mean(largest >= CLIPPED_WHITE)), float(np.mean(largest <= CLIPPED_BLACK))

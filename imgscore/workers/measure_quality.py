@@ -66,4 +66,5 @@ def quality_of(data: bytes) -> Quality:
         tones=measured.tones,
         brightness=measured.brightness,
         white=measured.white,
+        ringing=measured.ringing,
     )

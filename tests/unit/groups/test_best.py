@@ -33,7 +33,12 @@ qualities = st.builds(
     tones=st.none() | st.floats(0, 6),
     brightness=shares,
     white=shares,
+    ringing=st.none() | st.floats(0, 32),
 )
+DRAWING = SHARP._replace(
+    pixels=480_000, detail=1200, noise=0.0, highlights=0.6, tones=2.5, brightness=0.9, white=1.0,
+    ringing=4.0,
+)  # fmt: skip
 
 
 def test_best_first_without_members_is_empty() -> None:
@@ -90,6 +95,28 @@ def test_best_first_of_drawings_on_paper_puts_the_one_with_grey_paper_last() -> 
     grey = drawing._replace(brightness=0.65, white=0.73, highlights=0.0)
     assert best_first([grey, drawing]) == [1, 0]
     assert best_first([grey._replace(white=None), drawing]) == [0, 1], "the brightness alone"
+
+
+def test_best_first_of_drawings_puts_the_one_with_rings_last_though_they_are_detail() -> None:
+    rings = DRAWING._replace(ringing=9.0, detail=1600, sharpness=2.3, tones=2.9)
+    assert best_first([rings, DRAWING]) == [1, 0]
+    assert best_first([DRAWING, DRAWING._replace(ringing=0.5)]) == [1, 0]
+
+
+def test_best_first_of_photographs_ignores_the_ringing_because_texture_looks_like_it() -> None:
+    textured = SHARP._replace(tones=5.6, ringing=14.0)
+    assert best_first([textured, textured._replace(ringing=6.0, detail=1.8e4)]) == [0, 1]
+
+
+def test_best_first_of_drawings_prefers_the_large_one_to_a_small_one_with_more_tones() -> None:
+    small = DRAWING._replace(pixels=120_000, detail=800, tones=3.3)
+    assert best_first([small, DRAWING]) == [1, 0]
+
+
+def test_best_first_of_drawings_does_not_prefer_a_white_that_has_joined_tones() -> None:
+    grey = DRAWING._replace(white=0.87, brightness=0.7, tones=2.4, highlights=0.0)
+    clipped = grey._replace(white=1.0, brightness=0.85, tones=1.9, highlights=0.5)
+    assert best_first([clipped, grey]) == [1, 0]
 
 
 def test_best_first_of_photographs_does_not_prefer_the_whiter_one() -> None:

@@ -5,7 +5,7 @@ import io
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image, ImageFilter
+from PIL import Image, ImageDraw, ImageFilter
 from PIL.JpegImagePlugin import JpegImageFile
 
 from imgscore.groups.best import Quality, best_first
@@ -135,7 +135,63 @@ def test_measure_of_any_size_gives_finite_numbers(shape: tuple[int, int], fill: 
     if fill == "noise":
         pixels = np.random.default_rng(1).integers(0, 256, (*shape, 3), np.uint8)
     result = measure(pixels)
-    assert all(np.isfinite(value) and value >= 0 for value in result)
+    assert result.ringing is None or 0 <= result.ringing <= 32
+    assert all(np.isfinite(value) and value >= 0 for value in result._replace(ringing=0.0))
+
+
+def drawing(side: int) -> Image.Image:
+    """Black and red figures with smooth edges on white paper."""
+    large = Image.new("RGB", (1000, 1000), "white")
+    pen = ImageDraw.Draw(large)
+    for at in range(6):
+        box = (60 + 110 * at, 90 + 70 * at, 350 + 110 * at, 380 + 90 * at)
+        pen.ellipse(box, outline=("black", "red")[at % 2], width=14)
+    pen.polygon([(500, 40), (930, 200), (760, 330)], fill=(20, 60, 150))
+    return large.resize((side, side), Image.Resampling.LANCZOS)
+
+
+@pytest.mark.parametrize("side", [200, 700])
+@pytest.mark.parametrize("again", ["PNG", "JPEG"])
+def test_measure_of_a_compressed_drawing_finds_more_rings_also_if_it_was_saved_again(
+    side: int, again: str
+) -> None:
+    original = drawing(side)
+    copies = [compressed(original, quality).convert("RGB") for quality in (92, 75, 40)]
+    if again == "JPEG":
+        copies[1:] = [compressed(copy, 90).convert("RGB") for copy in copies[1:]]
+    rings = [measured(copy).ringing or 0.0 for copy in (original, *copies)]
+    assert rings == sorted(rings)
+    assert 1.5 * rings[0] < rings[1] < rings[3] / 1.5
+
+
+def test_measure_of_a_flat_image_finds_no_rings_because_it_has_no_edges() -> None:
+    assert measure(np.full((200, 300, 3), 90, np.uint8)).ringing is None
+
+
+def test_measure_of_a_clean_drawing_finds_no_large_step_in_its_straight_edges() -> None:
+    flag = Image.new("RGB", (900, 600), (20, 90, 160))
+    pen = ImageDraw.Draw(flag)
+    pen.rectangle((100, 0, 250, 600), fill=(200, 200, 40))
+    pen.rectangle((0, 210, 900, 390), fill=(190, 30, 60))
+    assert measured(flag).step == 1
+    assert measured(compressed(flag, 95)).step < 8
+
+
+@pytest.mark.parametrize("side", [100, 400])
+def test_best_first_of_a_drawing_and_its_worse_copies_prefers_the_drawing(side: int) -> None:
+    original = drawing(side)
+    small = original.resize((side // 2, side // 2), Image.Resampling.LANCZOS)
+    copies = [
+        compressed(compressed(original, 40).convert("RGB"), 90),
+        original.filter(ImageFilter.GaussianBlur(1)),
+        noisy(original, 5),
+        small,
+        small.resize(original.size, Image.Resampling.BICUBIC),
+    ]
+    right = Quality(pixels=side**2, **measured(original)._asdict())
+    for copy in copies:
+        wrong = Quality(pixels=copy.width * copy.height, **measured(copy)._asdict())
+        assert best_first([wrong, right]) == [1, 0]
 
 
 @pytest.mark.parametrize("quality", [25, 30, 50, 75, 90, 99])
