@@ -13,7 +13,7 @@ from collections import deque
 from pathlib import Path
 
 import msgspec
-from distributed import get_worker
+from distributed import get_worker, secede
 
 from imgscore.embedders import backends, registry
 from imgscore.errors import ImgscoreError
@@ -90,8 +90,15 @@ class _Part:
         self.count = len(paths)
         self.answers: dict[bytes, Answer] = {}
         self.error: ImgscoreError | None = None
-        self.turn = threading.Event()
-        """set if the part is done, or if its thread has to run the pool"""
+        self.has_turn = False
+        """whether the thread of this part runs the pool"""
+        self.woken = threading.Event()
+        """set if the part is sent or done, or if its thread gets the turn"""
+
+    @property
+    def is_sent(self) -> bool:
+        """Whether all files were sent to workers, or have an answer."""
+        return not self.waiting
 
     @property
     def is_done(self) -> bool:
@@ -102,8 +109,12 @@ class _SharedPool:
     """A pool that all threads of this process use, so that one device process serves all of them.
 
     One thread at a time runs the pool, for the files of all threads, until its own files are done.
-    Then the thread of the oldest part runs the pool. The other threads wait, and none of them is
-    woken before its files are done: with 64 threads, that would take longer than an answer.
+    Then the thread of the oldest part runs the pool. The other threads wait, and each of them is
+    woken twice: when its files are sent, and when they are done. To wake 64 threads for each answer
+    would take longer than the answer.
+
+    When all files of a part are sent, its thread leaves the thread pool of Dask. Dask then starts
+    the next part, so that the workers have files while a huge image takes seconds.
     """
 
     def __init__(self, settings: WorkerSettings, size: int) -> None:
@@ -120,26 +131,34 @@ class _SharedPool:
         part = _Part(paths)
         with self._changed:
             self._parts.append(part)
-            is_first, self._runs = not self._runs, True
-        if not is_first:
-            part.turn.wait()
-        if is_first or not part.is_done:
-            try:
-                while not part.is_done:
+            part.has_turn, self._runs = not self._runs, True
+        has_left = False
+        try:
+            while not part.is_done:
+                if part.is_sent and not has_left:
+                    has_left = True
+                    secede()
+                elif part.has_turn:
                     self._step()
-            finally:
-                self._end_turn(part)
+                else:
+                    part.woken.wait()
+                    part.woken.clear()
+        finally:
+            self._end_turn(part)
         if part.error is not None:
             raise part.error
         return part.answers
 
     def _end_turn(self, part: _Part) -> None:
-        """Give the turn to the thread of the oldest part."""
+        """Give the turn to the thread of the oldest part, if the thread of `part` has it."""
         with self._changed:
             with contextlib.suppress(ValueError):  # A part that is done was removed already.
                 self._parts.remove(part)
+            if not part.has_turn:
+                return
             if self._parts:
-                self._parts[0].turn.set()
+                self._parts[0].has_turn = True
+                self._parts[0].woken.set()
             else:
                 self._runs = False
                 self._changed.notify_all()
@@ -194,12 +213,15 @@ class _SharedPool:
             if problem is not None:
                 part.error = problem
                 self._finish(part)
+        for part in parts:
+            if part.is_sent:
+                part.woken.set()
 
     def _finish(self, part: _Part) -> None:
         """Let the thread of a part that is done return."""
         with self._changed, contextlib.suppress(ValueError):  # Another answer removed it.
             self._parts.remove(part)
-        part.turn.set()
+        part.woken.set()
 
     def close(self) -> None:
         """End the worker processes."""

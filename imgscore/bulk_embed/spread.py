@@ -8,7 +8,7 @@ Dask workers busy.
 import contextlib
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -42,7 +42,11 @@ PART_SECONDS = 1.0
 """The number of seconds that a Dask worker needs for one task, if the limits above allow it."""
 PARTS_PER_WORKER = 3
 """The number of tasks of a Dask worker: it embeds the files of one, the results of another are
-stored, and the third one waits."""
+stored, and the third one waits. Overtaken tasks are not counted."""
+MAX_PARTS_PER_WORKER = 16
+"""The largest number of tasks of a Dask worker, with the overtaken ones. A task is overtaken if a
+later task has ended: it waits for a huge image, for which only one worker process has the memory.
+The vectors of an overtaken task wait in the memory of the Dask worker (see MAX_FILES)."""
 PATHS_PER_REQUEST = 500
 """The largest number of files in one lookup in the store. Even if the paths are long, the request
 of one lookup is smaller than the size limit of a request."""
@@ -101,13 +105,33 @@ class _Part(NamedTuple):
     """The files of one Dask task.
 
     `files`: the path and the fingerprint of each file. `address`: the Dask worker that gets the
-    task, if it still runs. `deaths`: the number of times that this part has failed because Dask
-    workers crashed.
+    task, if it still runs. `number`: the parts are numbered in the order in which they are sent.
+    `deaths`: the number of times that this part has failed because Dask workers crashed.
     """
 
     files: list[tuple[bytes, Fingerprint]]
     address: str
+    number: int = 0
     deaths: int = 0
+
+
+def room_for_parts(
+    addresses: Iterable[str], running: Iterable[tuple[str, int]], newest: Mapping[str, int]
+) -> dict[str, int]:
+    """Return how many further parts each Dask worker of `addresses` can get now.
+
+    `running`: the address and the number of each part without a result. `newest`: the largest
+    number of a part that has ended, for each address.
+    """
+    count: Counter[str] = Counter()
+    overtaken: Counter[str] = Counter()
+    for address, number in running:
+        count[address] += 1
+        overtaken[address] += number < newest.get(address, 0)
+    return {
+        address: min(PARTS_PER_WORKER + overtaken[address], MAX_PARTS_PER_WORKER) - count[address]
+        for address in addresses
+    }
 
 
 class _Run:
@@ -123,6 +147,10 @@ class _Run:
         self._entries: Iterator[ImageFile | Unlisted] | None = walk(job.folder)
         self._missing: deque[tuple[bytes, Fingerprint]] = deque()
         self._running: dict[Future, _Part] = {}
+        self._sent = 0
+        """the number of parts that were sent"""
+        self._newest: dict[str, int] = {}
+        """the largest number of a part that has ended, for the address of each Dask worker"""
         self._completed = as_completed(loop=client.loop, with_results=True, raise_errors=False)
         self._files = self._done = self._embedded = self._known = self._failed = 0
         self._threads: dict[str, int] = {}
@@ -204,26 +232,31 @@ class _Run:
 
     def _hand_out(self) -> None:
         self._began = self._began or time.monotonic()
-        running = Counter(part.address for part in self._running.values())
-        for _ in range(PARTS_PER_WORKER):
+        room = room_for_parts(
+            self._threads,
+            ((part.address, part.number) for part in self._running.values()),
+            self._newest,
+        )
+        for turn in range(PARTS_PER_WORKER):
             for address, threads in self._threads.items():
-                if self._missing and running[address] < PARTS_PER_WORKER:
+                if self._missing and turn < room[address]:
                     count = min(self._part_size(threads), len(self._missing))
                     files = [self._missing.popleft() for _ in range(count)]
                     self._submit(_Part(files, address))
-                    running[address] += 1
 
     def _submit(self, part: _Part) -> None:
         paths = [path for path, _ in part.files]
         preferred = {"workers": [part.address], "allow_other_workers": True} if part.address else {}
         future = self._client.submit(worker_side.embed, self._job, paths, pure=False, **preferred)
-        self._running[future] = part
+        self._sent += 1
+        self._running[future] = part._replace(number=self._sent)
         self._completed.add(future)
 
     def _store_results(self, batch: list[tuple[Future, Any]]) -> Iterator[Message[Response]]:
         embedded: list[EmbeddedFile] = []
         for future, result in batch:
             part = self._running.pop(future)
+            self._newest[part.address] = max(part.number, self._newest.get(part.address, 0))
             # Check the result, not the status of the future. The status is "lost" if the Dask
             # worker ended after its result had arrived.
             if not isinstance(result, bytes):
