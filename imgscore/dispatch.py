@@ -3,6 +3,7 @@
 If a daemon is running, the daemon carries out the verb. Otherwise this process carries it out.
 """
 
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import msgspec
 
 from imgscore import client, paths
-from imgscore.errors import ConfigError, NoDaemonError
+from imgscore.errors import ConfigError, NoDaemonError, StoreError
 from imgscore.messages import BaseRequest, Message, R
 from imgscore.store.lock import BusyError, StoreLock
 from imgscore.verbs import registry
@@ -239,17 +240,29 @@ def reload_daemon() -> None:
 
     If a daemon is starting, wait until it accepts calls. This daemon may have read the old config.
     """
+    connection = connect_soon()
+    if connection is not None:
+        with connection:
+            list(client.exchange(connection, "reload", {}))
+
+
+def connect_soon() -> socket.socket | None:
+    """Connect to the daemon. Return None if no daemon is running.
+
+    If a daemon is starting, or starts its program again, wait until it accepts calls, at most
+    BUSY_SECONDS. It has locked the store.
+    """
     deadline = time.monotonic() + BUSY_SECONDS
     while True:
         connection = client.connect_to_daemon()
         if connection is not None:
-            with connection:
-                list(client.exchange(connection, "reload", {}))
-            return
+            return connection
         try:
             StoreLock(paths.data_folder()).close()
         except BusyError:
             if time.monotonic() < deadline:
                 time.sleep(RETRY_SECONDS)
                 continue
-        return
+        except StoreError:  # The folder cannot be written.
+            pass
+        return None

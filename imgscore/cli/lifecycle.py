@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 import typer
 
-from imgscore import client, config, paths, protocol
+from imgscore import client, config, dispatch, paths, protocol
 from imgscore.cli.output import to_json
 from imgscore.cli.progress_bar import ProgressBar
 from imgscore.errors import ConfigError, ImgscoreError
@@ -89,7 +89,9 @@ def start_service() -> Response:
 def start_process() -> Response:
     """Start a daemon that writes its log to a file. Return its status when it is ready.
 
-    Raises ImgscoreError if the daemon ends, or if it is not ready after START_SECONDS.
+    If another daemon has locked the store because it has started at the same time, return the
+    status of that daemon. Raises ImgscoreError if the daemon ends, or if it is not ready after
+    START_SECONDS.
     """
     log = paths.cache_folder() / "imgscored.log"
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -120,8 +122,9 @@ def start_process() -> Response:
     answer = json.loads(line)
     if "error" in answer:
         process.wait()
-        raise protocol.error_in(answer)
     status = running()
+    if "error" in answer and status is None:
+        raise protocol.error_in(answer)
     if status is None:
         raise ImgscoreError("the daemon ended as soon as it was ready", f"see the log: {log}")
     return status
@@ -158,9 +161,10 @@ def _exit_text(code: int) -> str:
 def daemon_pid() -> int | None:
     """Return the process id of the daemon, or None if no daemon answers.
 
-    This function also works if the daemon is of another version of imgscore.
+    If a daemon is starting, wait until it answers. This function also works if the daemon is of
+    another version of imgscore.
     """
-    connection = client.connect_to_daemon()
+    connection = dispatch.connect_soon()
     if connection is None:
         return None
     with connection:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from imgscored import renewal
 from imgscored.renewal import Renewal
 
 from imgscore.store.lock import BusyError, StoreLock
-from imgscore.testing import Sandbox, eventually
+from imgscore.testing import IMGSCORE, Sandbox, eventually
 from tests.conftest import put
 
 STARTED = "starting again"
@@ -112,3 +113,19 @@ def test_arguments_of_a_new_start_name_only_the_new_descriptors() -> None:
     assert renewal.arguments(first, 8) == [*first[:-1], "8"]
     started = ["python", "imgscored", "--startup-descriptor", "5", "--startup-descriptor=6"]
     assert renewal.arguments(started, 7) == ["python", "imgscored", "--lock-descriptor", "7"]
+
+
+@pytest.mark.parametrize("command", ["stop", "start"])
+def test_command_while_the_daemon_starts_again_waits_for_it(sandbox: Sandbox, command: str) -> None:
+    start(sandbox, 0.0)
+    pid = sandbox.pid
+    eventually(lambda: STARTED in sandbox.log_text, pause=0.0)
+    os.kill(pid, signal.SIGSTOP)
+    with subprocess.Popen([*IMGSCORE, command], env=sandbox.environment()) as process:
+        time.sleep(1.0)  # The command finds the store locked, and no socket.
+        os.kill(pid, signal.SIGCONT)
+    assert process.returncode == 0
+    if command == "start":
+        assert sandbox.status()["pid"] == pid and sandbox.stop() == 0
+    else:
+        assert sandbox.process is not None and sandbox.process.wait() == 0
