@@ -98,6 +98,11 @@ def library_file() -> Path:
     return cache_folder() / "library.safetensors"
 
 
+def rows_file() -> Path:
+    """Return the path of the cached part of scores that depends on no label."""
+    return cache_folder() / "rows.bin"
+
+
 def thumbnail(digest: bytes) -> bytes:
     """Return the file name of the thumbnail of the image that has this digest."""
     return digest.hex().encode() + b".webp"

@@ -35,6 +35,7 @@ from imgscore.heads.kernel_solver import (
 )
 from imgscore.heads.nystrom import solve_by_nystrom
 from imgscore.heads.preferences import Answers
+from imgscore.heads.projector import Projector
 from imgscore.heads.scorer import Scorer
 from imgscore.heads.trait_curves import TraitCurves
 
@@ -97,34 +98,62 @@ class KernelHead:
         score = np.empty(len(embeddings), np.float32)
         deviation = np.empty(len(embeddings), np.float32)
         for start in range(0, len(embeddings), BLOCK_ROWS):
-            rows = slice(start, start + BLOCK_ROWS)
-            odds = self._block(embeddings, extras, rows)
-            score[rows] = sigmoid(odds[:, 0])
+            block = slice(start, start + BLOCK_ROWS)
+            numbers = None if extras is None else extras[block]
+            rows = self.rows(embeddings[block], numbers)
+            score[block], deviation[block] = self.score_rows(rows, numbers)
+        return Scores(score, deviation)
+
+    def rows(self, embeddings: Half, extras: Floats | None = None) -> Half:
+        """Return the unit rows float16 [n, r] of images, which depend on `features` only."""
+        rows = np.empty((len(embeddings), self.projector.width), np.float16)
+        for start in range(0, len(rows), BLOCK_ROWS):
+            block = slice(start, start + BLOCK_ROWS)
+            numbers = None if extras is None else extras[block]
+            rows[block] = self.projector(embeddings[block], numbers)
+        return rows
+
+    def score_rows(self, rows: Half, extras: Floats | None = None) -> Scores:
+        """Return the scores of images from the result of `rows`, and from the same extras."""
+        score = np.empty(len(rows), np.float32)
+        deviation = np.empty(len(rows), np.float32)
+        for start in range(0, len(rows), BLOCK_ROWS):
+            block = slice(start, start + BLOCK_ROWS)
+            odds = self._odds(rows[block], None if extras is None else extras[block])
+            score[block] = sigmoid(odds[:, 0])
             folds = odds.shape[1] - 1
             spread = np.sqrt((folds - 1) * odds[:, 1:].var(axis=1))
-            deviation[rows] = spread * score[rows] * (1 - score[rows])
+            deviation[block] = spread * score[block] * (1 - score[block])
         return Scores(score, deviation)
 
     def odds(self, embeddings: Half, extras: Floats | None = None) -> Floats:
         """Return the log-odds float32 [n, 1 + folds]; see the class for the columns."""
+        rows = self.rows(embeddings, extras)
         blocks = [
-            self._block(embeddings, extras, slice(start, start + BLOCK_ROWS))
-            for start in range(0, len(embeddings), BLOCK_ROWS)
+            self._odds(
+                rows[start : start + BLOCK_ROWS],
+                None if extras is None else extras[start : start + BLOCK_ROWS],
+            )
+            for start in range(0, len(rows), BLOCK_ROWS)
         ]
         return np.concatenate([np.empty((0, self.constant.size), np.float32), *blocks])
 
-    def _block(self, embeddings: Half, extras: Floats | None, rows: slice) -> Floats:
-        block = None if extras is None else extras[rows]
-        odds = self._scorer(embeddings[rows], block)
+    def _odds(self, rows: Half, extras: Floats | None) -> Floats:
+        """Return the log-odds of one block of rows."""
+        odds = self._scorer(rows)
         if self.curves is not None:
-            odds += self.curves(block, len(odds))
+            odds += self.curves(extras, len(odds))
         return odds
+
+    @cached_property
+    def projector(self) -> Projector:
+        """The map from embeddings to unit rows."""
+        return Projector(self.features)
 
     @cached_property
     def _scorer(self) -> Scorer:
         sharpness = 2 * self.settings["gamma"]
         return Scorer(
-            self.features,
             self.nodes,
             self.near,
             self.far,

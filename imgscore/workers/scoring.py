@@ -17,15 +17,21 @@ from numpy.typing import NDArray
 
 from imgscore.errors import ImgscoreError
 from imgscore.heads import files
-from imgscore.heads.arrays import Floats, Half
-from imgscore.heads.checks import checked
+from imgscore.heads.kernel import KernelHead
 from imgscore.paths import head_file
 from imgscore.store import head_inputs, scores, vectors
 from imgscore.store.examples import extras
 from imgscore.store.schema import DIGEST_SIZE
 from imgscore.store.unscored import unscored
+from imgscore.workers.cached_rows import (
+    MIN_APPENDED,
+    Part,
+    cache_of,
+    known_scores,
+    new_scores,
+    packed_scores,
+)
 from imgscore.workers.cpus import cpus, in_threads
-from imgscore.workers.large_plan import SCORE
 from imgscore.workers.messages import Rescore, Scored
 
 if TYPE_CHECKING:
@@ -88,20 +94,7 @@ def _sorted_scores(
             if not wanted:
                 return
 
-        def parts() -> Iterator[tuple[list[bytes], Half, Floats]]:
-            for digests, values in _parts(txn, spec, wanted):
-                matrix = np.frombuffer(values, np.float16).reshape(-1, spec.dim)
-                yield digests, matrix, extras(txn, digests, names=head.uses_names)
-
-        def score(part: tuple[list[bytes], Half, Floats]) -> NDArray[Any]:
-            digests, matrix, numbers = part
-            head_scores = checked(head.score(matrix, numbers), task.head)
-            rows = np.empty(len(digests), SCORE)
-            rows["digest"] = np.frombuffer(b"".join(digests), rows["digest"].dtype)
-            rows["score"], rows["deviation"] = head_scores.score, head_scores.deviation
-            return rows
-
-        for rows in in_threads(score, parts(), min(cpus(), MAX_SCORE_THREADS)):
+        for rows in _unsorted_scores(txn, context, task, head, wanted):
             collected.append(rows)
             count += len(rows)
             if count >= SORTED_SCORES:
@@ -109,6 +102,36 @@ def _sorted_scores(
                 collected, count, is_all = [], 0, False
     if collected:
         yield _sorted(collected), is_all
+
+
+def _unsorted_scores(
+    txn: Txn, context: Context, task: Rescore, head: Head, wanted: list[bytes]
+) -> Iterator[NDArray[Any]]:
+    """Yield the scores of the images `wanted`, or of all images if it is empty."""
+    spec, threads = context.spec, min(cpus(), MAX_SCORE_THREADS)
+
+    def parts(wanted: list[bytes]) -> Iterator[Part]:
+        for digests, values in _parts(txn, spec, wanted):
+            matrix = np.frombuffer(values, np.float16).reshape(-1, spec.dim)
+            yield digests, matrix, extras(txn, digests, names=head.uses_names)
+
+    def score(part: Part) -> NDArray[Any]:
+        digests, matrix, numbers = part
+        return packed_scores(b"".join(digests), head.score(matrix, numbers), task.head)
+
+    cache = cache_of(txn, spec, head) if task.inboxes else None
+    if cache is None:
+        yield from in_threads(score, parts(wanted), threads)
+        return
+    assert isinstance(head, KernelHead)
+    with cache:
+        missing = {*wanted}
+        yield from known_scores(txn, head, task.head, cache, missing, threads)
+        left = [digest for digest in wanted if digest in missing]
+        if len(left) >= MIN_APPENDED:
+            yield from new_scores(head, task.head, cache, parts(left), threads)
+        elif left:
+            yield from in_threads(score, parts(left), threads)
 
 
 def _sorted(parts: list[NDArray[Any]]) -> NDArray[Any]:

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from imgscore.heads import scorer
+from imgscore.heads import projector, scorer
 from imgscore.heads.graph import SOFTMAX_SHARPNESS
 from imgscore.heads.kernel import KernelHead, KernelRecipe
 
@@ -34,7 +34,7 @@ def head(request, made_up, monkeypatch) -> KernelHead:
 
 def test_scorer_int8_error_is_below_the_deviation(head, made_up):
     test = made_up(700, seed=1).embeddings
-    expected, actual = reference(head, test), head._scorer(test)
+    expected, actual = reference(head, test), head.odds(test)
     folds = expected.shape[1] - 1
     deviation = np.sqrt((folds - 1) * expected[:, 1:].var(axis=1))
     assert np.quantile(np.abs(actual[:, 0] - expected[:, 0]) / deviation, 0.99) < 0.2
@@ -52,9 +52,10 @@ def test_score_is_independent_of_other_images(head, made_up):
     )
 
 
-def test_graph_file_equals_the_tools_output(monkeypatch):
+def test_graph_files_equal_the_tools_output(monkeypatch):
     pytest.importorskip("onnx", reason="pip install onnx")
     monkeypatch.syspath_prepend(TOOLS)
     from make_kernel_scorer import build
 
-    assert scorer.GRAPH.read_bytes() == build()
+    graphs = (projector.GRAPH, scorer.GRAPH)
+    assert {path.name: path.read_bytes() for path in graphs} == build()
