@@ -25,8 +25,9 @@ from bench.idle import read_usage
 from bench.sandbox import add_known_files, make_taste, new_sandbox
 from imgscore.embedders import registry
 from imgscore.errors import ImgscoreError
+from imgscore.images.traits import Traits
 from imgscore.messages import Result
-from imgscore.store import sightings, vectors
+from imgscore.store import sightings, similarity, traits, vectors
 from imgscore.store.store import Store
 from imgscore.store.transaction import Txn
 from imgscore.testing import Sandbox
@@ -47,6 +48,7 @@ def measure(setting: Setting) -> Iterator[Figure]:
     count, labels, more = setting.choose((8_000, 60, 10), (100_000, 300, 30))
     sandbox = new_sandbox(setting.scratch / "sandbox", train_after=3600, worker_idle=0, settle=0.05)
     keep = prepare(sandbox, count)
+    add_traits(sandbox)
     names = sorted(keep)
     random.Random(1).shuffle(names)
     with sandbox:
@@ -98,6 +100,37 @@ def prepare(sandbox: Sandbox, count: int) -> dict[str, bool]:
             store.commit(write)
     labels = make_taste(values)
     return {paths[digest]: bool(keep) for digest, keep in zip(digests, labels, strict=True)}
+
+
+def add_traits(sandbox: Sandbox) -> None:
+    """Add the traits of all images, so that a label needs no decoding. Compare no images."""
+    with Store(sandbox.store_folder) as store:
+        with store.read() as txn:
+            digests = [sighting.digest for sighting in sightings.iter_all(txn)]
+        for at in range(0, len(digests), 2000):
+            described = [(digest, make_traits(digest)) for digest in digests[at : at + 2000]]
+
+            def write(txn: Txn, described: list[tuple[bytes, Traits]] = described) -> None:
+                traits.record_all(txn, described)
+
+            store.commit(write)
+        state = similarity.IndexState(registry.spec(MODEL).id, len(digests))
+        store.commit(lambda txn: similarity.set_state(txn, state))
+
+
+def make_traits(digest: bytes) -> Traits:
+    """Traits as those of a photograph. Two of them depend on the digest."""
+    return Traits(
+        width=4000,
+        height=3000,
+        format="JPEG",
+        bytes_per_pixel=0.2 + digest[0] / 1000,
+        camera="Fujifilm X-T5",
+        brightness=digest[1] / 255,
+        contrast=0.2,
+        colourfulness=0.3,
+        sharpness=0.1,
+    )
 
 
 def make_vectors(count: int, dim: int) -> NDArray[np.float16]:

@@ -41,6 +41,10 @@ from imgscore.store.transaction import Txn
 from imgscore.watches import Place, Watches
 from imgscore.workers.messages import FileIndexed, IndexFile
 
+# Two scores of an image by one head differ by less than this number, whatever the other images are
+# that were scored with it. The rounding errors are about 1e-7.
+SAME_SCORE = 1e-5
+
 
 def ingest_batch(
     txn: Txn,
@@ -59,7 +63,7 @@ def ingest_batch(
     for task, answer in known:
         place = watches.image_place(task.path)
         if place is not None:
-            ingest.sighting(task.path, answer, place)
+            ingest.sighting(task, answer, place)
             if answer.failure:
                 failures.record(txn, _failure(task, answer, decoder))
             else:
@@ -149,13 +153,13 @@ class _Ingest:
             self._sightings[digest] = {copy.path: copy for copy in copies}
         return self._sightings[digest]
 
-    def sighting(self, path: bytes, answer: FileIndexed, place: Place) -> None:
-        """Record that a file with this digest is at `path`.
+    def sighting(self, task: IndexFile, answer: FileIndexed, place: Place) -> None:
+        """Record that a file with this digest is at the path of the task.
 
         Log the label that follows from the folder of the file. `place`: the watch that contains the
         file, and the role of the folder.
         """
-        txn, digest, inbox = self.txn, answer.digest, place.watch.inbox
+        txn, digest, inbox, path = self.txn, answer.digest, place.watch.inbox, task.path
         before = sightings.find(txn, path)
         same_digest = self._sightings_of(digest)
         copies = [copy for copy in same_digest.values() if copy.path != path]
@@ -201,9 +205,17 @@ class _Ingest:
             ratings.enqueue(txn, path, new=not is_known)
             self.effects.unrated.add(path)
         if place.role == "inbox":
-            self.effects.new_files.setdefault(inbox, set()).add(path)
+            if before != same_digest[path] or not self._has_its_score(task, answer):
+                self.effects.new_files.setdefault(inbox, set()).add(path)
         elif (held := originals.get(txn, digest, path)) is not None and not held.is_restored:
             self.effects.restore.add(FileAt(digest, path))
+
+    def _has_its_score(self, task: IndexFile, answer: FileIndexed) -> bool:
+        """Return whether the store has this score already, so that the order contains the file."""
+        if task.head is None or answer.score is None:
+            return False
+        known = scores.get(self.txn, task.taste, task.head, answer.digest)
+        return known is not None and abs(known[0] - answer.score[0]) < SAME_SCORE
 
     def gone(self, path: bytes) -> None:
         """Record that no file is at `path` now, unless the path is not reachable or in use."""

@@ -170,6 +170,19 @@ class OrderJob:
         return results
 
 
+def plan_all(jobs: Iterable[OrderJob], inbox: bytes) -> bool:
+    """Let an automatic job whose plan was not begun plan the whole inbox.
+
+    Return False if there is no such job. A job can wait until all files have scores of its head.
+    """
+    for job in jobs:
+        is_unplanned = job.parts is None and not job.run and not job.asked
+        if is_unplanned and job.order is not None and job.order.inbox == inbox:
+            job.new_files = None
+            return True
+    return False
+
+
 def may_flush(store: Store, jobs: Iterable[OrderJob]) -> bool:
     """Return whether deferred writes must be made now: no job is setting dates."""
     return not store.deferred.is_empty and not any(job.run or job.parts for job in jobs)

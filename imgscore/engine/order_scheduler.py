@@ -20,6 +20,7 @@ from imgscore.engine.order_jobs import (
     add_regrouped,
     log_touched,
     may_flush,
+    plan_all,
     report_unusable,
 )
 from imgscore.engine.problems import described
@@ -61,8 +62,8 @@ class OrderScheduler(Stage[Plan]):
 
     def reorder(self, inbox: bytes) -> None:
         """Schedule an order of an inbox in which any file may be out of order."""
-        state = self._states[inbox]
-        state.due, state.new_files = True, None
+        if not plan_all(self._jobs, inbox):
+            self._states[inbox].due, self._states[inbox].new_files = True, None
 
     def reorder_taste(self, taste: str) -> None:
         """Schedule an order of every inbox of a taste."""

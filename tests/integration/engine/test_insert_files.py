@@ -10,6 +10,7 @@ import pytest
 
 from imgscore.engine import order_jobs, order_scheduler
 from imgscore.engine.engine import Engine
+from imgscore.engine.order_jobs import OrderJob
 from imgscore.engine.stage import Conditions
 from imgscore.store import journal, originals
 from imgscore.workers.messages import Plan, Task
@@ -81,6 +82,38 @@ def test_insert_is_journalled_and_can_be_undone(
     assert held is not None and held.original_ns == world.originals["07a.jpg"]
     assert len(ask(engine, "undo", what="order")) == 1
     assert world.dates()["07a.jpg"] == world.originals["07a.jpg"] and plans == []
+
+
+def test_label_known_files_starts_no_order(
+    world: World, engine: Engine, plans: list[Plan], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`label` reads each file again, and finds what the store already contains."""
+    begun: list[OrderJob] = []
+    begin = engine.order_scheduler._begin
+    monkeypatch.setattr(
+        engine.order_scheduler, "_begin", lambda job: begin(begun.append(job) or job)
+    )
+    dates = world.dates()
+    files = [str(world.inbox / f"{name}.jpg") for name in ("03", "07")]
+    assert [row["error"] for row in ask(engine, "label", label="keep", files=files)] == [None, None]
+    until_idle(engine)
+    assert (begun, plans, world.dates()) == ([], [], dates)
+
+
+def test_order_that_waits_for_scores_makes_one_plan(
+    world: World, engine: Engine, plans: list[Plan], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An order that is due when a new head is used waits while the order worker scores."""
+    inbox = os.fsencode(world.inbox)
+    monkeypatch.setattr(engine.ctx.pool, "trainer_busy", True)
+    engine.order_scheduler.reorder(inbox)
+    engine.step(0.0)
+    engine.order_scheduler.reorder_taste("default")
+    engine.step(0.0)
+    assert plans == []
+    monkeypatch.setattr(engine.ctx.pool, "trainer_busy", False)
+    until_idle(engine)
+    assert len(plans) == 1
 
 
 def test_insert_file_with_a_fitting_date_keeps_it(
