@@ -38,7 +38,7 @@ share the files of a task, so that few tasks are needed: Dask uses 2.6 ms for ea
 MAX_FILES = 2000
 """The largest number of files of one Dask task. Their vectors have some 10 MB. If a Dask worker
 crashes, all files of its tasks are embedded again."""
-PART_SECONDS = 1.0
+BATCH_SECONDS = 1.0
 """The number of seconds that a Dask worker needs for one task, if the limits above allow it."""
 PARTS_PER_WORKER = 3
 """The number of tasks of a Dask worker: it embeds the files of one, the results of another are
@@ -189,7 +189,7 @@ class _Run:
         all_threads = max(1, sum(self._threads.values()))
         if self._answered:
             seconds = (time.monotonic() - self._began) * all_threads / self._answered
-            size = int(PART_SECONDS * threads / seconds)
+            size = int(BATCH_SECONDS * threads / seconds)
         if self._entries is None:
             least, size = threads, min(size, len(self._missing) * threads // (2 * all_threads))
         return min(max(size, least), MAX_FILES)

@@ -29,7 +29,7 @@ from imgscore.embedders.registry import model_folder
 from imgscore.errors import ImgscoreError, UsageError
 from imgscore.system import accelerators
 
-_CHUNK_BYTES = 1 << 20
+_READ_BYTES = 1 << 20
 # A download fails if the server sends no byte for this number of seconds.
 _TIMEOUT_SECONDS = 30
 # This file in the staging folder contains the commit of the other files.
@@ -282,7 +282,7 @@ def _append_rest(remote: _Remote, descriptor: int, start: int) -> Iterator[int]:
             # attempts.
             os.ftruncate(descriptor, 0)
             done = 0
-        while chunk := answer.read(_CHUNK_BYTES):
+        while chunk := answer.read(_READ_BYTES):
             done += os.write(descriptor, chunk)
             yield done
 

@@ -17,7 +17,7 @@ from imgscore.errors import ConfigError
 from imgscore.fsutil import write_atomic
 
 NAME = "imgscore.json"
-_CHUNK_BYTES = 1 << 20
+_READ_BYTES = 1 << 20
 
 
 class FileFacts(msgspec.Struct, frozen=True):
@@ -73,6 +73,6 @@ def sha256_of(file: Path) -> str:
 def _sha256_of(file: str, _inode: int, _size: int, _mtime_ns: int) -> str:
     digest = hashlib.sha256()
     with open(file, "rb", buffering=0) as stream:
-        while chunk := stream.read(_CHUNK_BYTES):
+        while chunk := stream.read(_READ_BYTES):
             digest.update(chunk)
     return digest.hexdigest()

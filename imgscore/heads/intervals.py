@@ -28,15 +28,15 @@ AUC_ABOVE_Z = 3.0
 """The number of standard errors above the AUC of many labels. With 1.96, the interval of 100 and of
 300 labels contained the AUC on other images in 91 % of the cases; with 3, in 95 and 94 %. Many
 misses are heads that rank other images almost without errors."""
-FEW_LABELS_Z = 3.6
+SMALL_SAMPLE_Z = 3.6
 """The number of additional standard errors above the AUC of very few labels. A head of ten labels
 is much better than the heads that are trained without one or two of them: by 0.12 on average."""
-FEW_LABELS = 75
-"""The number of labels at which FEW_LABELS_Z has fallen to 1/e."""
+SMALL_SAMPLE_LABELS = 75
+"""The number of labels at which SMALL_SAMPLE_Z has fallen to 1/e."""
 CORRELATION_Z = 2.3
 """The number of standard errors below and above a rank correlation of many labels. With 1.96, the
 interval of 300 labels contained the correlation on other images in 87 % of the cases; with 2.3, in
-95 %. Fewer labels have FEW_LABELS_Z above it, as an AUC has."""
+95 %. Fewer labels have SMALL_SAMPLE_Z above it, as an AUC has."""
 MAX_CORRELATION = 0.9999
 """The largest rank correlation of which the interval is computed. That of 1 would be one point."""
 STEPS = 4000
@@ -62,7 +62,7 @@ def of_auc(value: float, keeps: float, trashes: float) -> Interval:
     """
     theta = np.linspace(0, 1, STEPS + 1)
     error = error_of_auc(theta, keeps, trashes)
-    above = AUC_ABOVE_Z + FEW_LABELS_Z * np.exp(-(keeps + trashes) / FEW_LABELS)
+    above = AUC_ABOVE_Z + SMALL_SAMPLE_Z * np.exp(-(keeps + trashes) / SMALL_SAMPLE_LABELS)
     inside = theta[(value - theta <= AUC_Z * error) & (theta - value <= above * error)]
     low, high = (inside[0], inside[-1]) if len(inside) else (value, value)
     return Interval(value, float(min(low, value)), float(max(high, value)))
@@ -95,7 +95,7 @@ def of_correlation(value: float, count: int) -> Interval:
     """
     inner = float(np.clip(value, -MAX_CORRELATION, MAX_CORRELATION))
     error = np.sqrt((1 + inner**2 / 2) / max(count - 3, 1))
-    above = CORRELATION_Z + FEW_LABELS_Z * np.exp(-count / FEW_LABELS)
+    above = CORRELATION_Z + SMALL_SAMPLE_Z * np.exp(-count / SMALL_SAMPLE_LABELS)
     low = np.tanh(np.arctanh(inner) - CORRELATION_Z * error)
     high = np.tanh(np.arctanh(inner) + above * error)
     return Interval(value, float(min(low, value)), float(max(high, value)))

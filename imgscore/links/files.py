@@ -16,7 +16,7 @@ from imgscore import fsutil
 from imgscore.links.manifest import Entry
 from imgscore.system import rename
 
-PART_BYTES = 2**20
+READ_BYTES = 2**20
 """The number of bytes that a copy reads at once."""
 _PART = re.compile(rb"\.imgscore-[0-9a-f]{12}\.part")
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -155,7 +155,7 @@ def _unfinished(folder: int, mode: int) -> Iterator[tuple[int, bytes]]:
 
 def _read(descriptor: int, image: bytes) -> bytes:
     try:
-        return os.read(descriptor, PART_BYTES)
+        return os.read(descriptor, READ_BYTES)
     except OSError as error:
         raise SourceError(error.errno, error.strerror, image) from None
 

@@ -32,7 +32,7 @@ writes of a file use 1.2 kB of memory."""
 FLUSH_WRITES = 4_096
 """The number of deferred writes that one commit makes. It takes about 10 ms."""
 
-FEW_FILES = 2_048
+MAX_ADDED_FILES = 2_048
 """The largest number of files whose deferred writes a commit for another purpose may make, too.
 They take at most 15 ms of CPU time."""
 FLUSH_PARTS = 3

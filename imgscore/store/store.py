@@ -291,10 +291,10 @@ class Store:
         delay the commit while the result is False, so that no step takes so long.
         """
         for _ in range(deferred.FLUSH_PARTS):
-            if len(self.deferred) <= deferred.FEW_FILES:
+            if len(self.deferred) <= deferred.MAX_ADDED_FILES:
                 return True
             self.flush_part()
-        return len(self.deferred) <= deferred.FEW_FILES
+        return len(self.deferred) <= deferred.MAX_ADDED_FILES
 
     def close(self) -> None:
         """Make the deferred writes, and close the environment. A second call has no effect.

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 MAX_ANSWERS = 1000
 """The largest number of answers, or of excluded pairs, in one request. The page sends fewer than
 100."""
-_MANY = msgspec.Meta(max_length=MAX_ANSWERS)
+_ANSWER_COUNT = msgspec.Meta(max_length=MAX_ANSWERS)
 MAX_PAIRS = 10_000
 """The largest number of proposals in one answer. Nobody answers more of them in one day."""
 
@@ -122,11 +122,11 @@ class Request(BaseRequest[Response]):
     taste: TasteName | None = None
     count: Annotated[int, msgspec.Meta(ge=1, le=MAX_PAIRS)] = 10
     size: Literal[2, 4] = 2
-    exclude: Annotated[list[tuple[ImageText, ImageText]], _MANY] = msgspec.field(
+    exclude: Annotated[list[tuple[ImageText, ImageText]], _ANSWER_COUNT] = msgspec.field(
         default_factory=list
     )
-    answers: Annotated[list[PairAnswer], _MANY] = msgspec.field(default_factory=list)
-    undo: Annotated[list[Number], _MANY] = msgspec.field(default_factory=list)
+    answers: Annotated[list[PairAnswer], _ANSWER_COUNT] = msgspec.field(default_factory=list)
+    undo: Annotated[list[Number], _ANSWER_COUNT] = msgspec.field(default_factory=list)
 
 
 def run(engine: Engine, request: Request) -> Steps[Response]:

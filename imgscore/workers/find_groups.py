@@ -13,7 +13,7 @@ from imgscore.store import similarity, traits, vectors
 from imgscore.store.similarity import IndexState
 from imgscore.workers.group_graph import Graph, grouped, unlinked_pairs
 from imgscore.workers.group_messages import FoundGroup, GroupsFound
-from imgscore.workers.grouping import PART_ROWS, batches, blocks_of
+from imgscore.workers.grouping import ANSWER_BATCH, batches, blocks_of
 
 if TYPE_CHECKING:
     from imgscore.embedders.registry import Spec
@@ -65,7 +65,7 @@ def groups_of(txn: Txn, spec: Spec, graph: Graph, digests: list[bytes]) -> Itera
         regrouped += part
         shots = {digest: shot_of(traits.get(txn, digest)) for digest in part}
         groups += grouped(graph, split(part), shots)
-        if len(regrouped) >= PART_ROWS:
+        if len(regrouped) >= ANSWER_BATCH:
             yield GroupsFound(last=False, done=regrouped, regrouped=regrouped, groups=groups)
             regrouped, groups = [], []
     yield GroupsFound(last=False, done=regrouped, regrouped=regrouped, groups=groups)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from imgscore.groups.verification import FineGrids
     from imgscore.store.transaction import Txn
 
-PART_ROWS = 1000
+ANSWER_BATCH = 1000
 """The largest number of entries in one part of an answer. It has 0.3 MB, and storing it takes about
 10 ms."""
 MAX_FRAMES = 30
@@ -156,7 +156,7 @@ def matrix(values: list[bytes], spec: Spec) -> NDArray[np.float16]:
 
 def batches(items: Iterable[Item]) -> Iterator[list[Item]]:
     rest = iter(items)
-    while batch := list(islice(rest, PART_ROWS)):
+    while batch := list(islice(rest, ANSWER_BATCH)):
         yield batch
 
 

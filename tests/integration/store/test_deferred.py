@@ -259,7 +259,7 @@ def test_apply_batch_whose_flush_fails_raises_and_keeps_the_deferred_writes(
 def test_flush_until_few_many_files_writes_parts_in_several_steps(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(deferred, "FEW_FILES", 4)
+    monkeypatch.setattr(deferred, "MAX_ADDED_FILES", 4)
     monkeypatch.setattr(deferred, "FLUSH_WRITES", 5)
     with Store(tmp_path / "store") as store:
         seen_files(store, tmp_path / "inbox", 20)

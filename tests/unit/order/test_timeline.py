@@ -49,7 +49,7 @@ def in_order(
 
 
 # A full plan gives the last file the second that it has, but its date is in the future by 0.9 s.
-AHEAD = [
+FUTURE_DATE = [
     *[(NOW - 40, 0, 0.0, 0.0)] * 6,
     (NOW - 40, 0, 1 / 6, 0.0),
     (NOW - 15, 0, 0.0, 0.0),
@@ -58,7 +58,7 @@ AHEAD = [
 
 
 @given(st.lists(files, max_size=12), st.lists(files, max_size=12), directions)
-@example(AHEAD, AHEAD[:1], "best-newest")
+@example(FUTURE_DATE, FUTURE_DATE[:1], "best-newest")
 @settings(max_examples=400)
 def test_insert_entry_touches_no_more_than_a_plan_and_leaves_it_nothing(
     existing: list[tuple[int, int, float, float]],
