@@ -120,8 +120,9 @@ _PLAIN_FACTS, _CLIPPED_FACTS = (
 )
 MAX_CLIPPED = 0.35
 """The largest root of the share of clipped pixels that counts, above the smallest one in the group.
-A white background is clipped or not by a change of the exposure that is not visible."""
-WHITE_WEIGHT = 12.0
+A white background is clipped or not by a change of the exposure that is not visible. In a group of
+drawings, half of it counts."""
+WHITE_WEIGHT = 16.0
 """The weight of a white that is darker than the brightest one of the group. It counts fully in a
 group of drawings, and not in one of photographs, because a brighter photograph can be wrong."""
 SIMILAR_WHITE = 0.04
@@ -135,12 +136,14 @@ smaller step. This image must have as many pixels and nearly as much detail. A b
 copy has no traces of compression, but is not better for that."""
 RINGING_WEIGHT = 1.5
 """The weight of the excess of the ringing, in the same way. It counts fully in a group of drawings,
-and not in one of photographs, whose texture is no ringing."""
+and not in one of photographs, whose texture is no ringing. The other image may have less detail,
+because rings count as detail."""
 RINGING_UNIT = 3.0
 """The ringing that is hardly visible, in levels."""
-RINGING_DETAIL = 0.6
-"""The share of an image's detail that an image with less ringing must have, so that it can replace
-it: rings count as detail."""
+SIMILAR_BRIGHTNESS, RINGING_DARKENS = 0.002, 0.006
+"""The largest excess of the brightness of an image with less ringing, and how much more it may be
+brighter for each unit of `_rings` that it has less. White clips the bright halves of rings, so they
+make an image darker. A longer exposure makes it brighter, and clips the rings."""
 SIMILAR_RINGING = 0.5
 """The largest difference of `_rings` of an image that has more tones: rings make tones, too."""
 SIMILAR_TONES = 0.15
@@ -187,7 +190,7 @@ def _sums_of_measured(members: Sequence[Quality]) -> list[float]:
         sums.append(total)
     for weight, at, function in _CLIPPED_FACTS:
         values = [function(member[at]) for member in members]  # type: ignore[arg-type]
-        most = min(values) + MAX_CLIPPED
+        most = min(values) + _most_clipped(members)
         for index, value in enumerate(values):
             sums[index] += weight * min(value, most)
     return sums
@@ -204,7 +207,7 @@ def _sums_with_medians(members: Sequence[Quality]) -> list[float]:
             continue  # The fact is the same for all, or is not measured.
         known = [function(value) for value in column if value is not None]
         if is_clipped:
-            most = min(known) + MAX_CLIPPED
+            most = min(known) + _most_clipped(members)
             known = [min(value, most) for value in known]
         if len(known) == count:
             values = known
@@ -266,7 +269,11 @@ def _penalties(members: Sequence[Quality]) -> Iterator[tuple[int, float]]:
     if drawn == 0:
         return
     rings, tones = _rings(members), [-tones for tones in _tones(members)]
-    for index, excess in _excesses(members, rings, details, lambda loss: RINGING_DETAIL * loss):
+    lumas = [
+        (member.brightness or 0.0) + RINGING_DARKENS * ringing
+        for member, ringing in zip(members, rings, strict=True)
+    ]
+    for index, excess in _excesses(members, rings, lumas, lambda luma: luma + SIMILAR_BRIGHTNESS):
         yield index, drawn * RINGING_WEIGHT * excess
     for index, loss in _excesses(members, tones, rings, lambda ringing: ringing + SIMILAR_RINGING):
         yield index, drawn * TONES_WEIGHT * loss
@@ -323,6 +330,11 @@ def _drawn(members: Sequence[Quality]) -> float:
     tones = max(entropies, default=PHOTOGRAPH_TONES)
     share = (PHOTOGRAPH_TONES - tones) / (PHOTOGRAPH_TONES - DRAWING_TONES)
     return min(max(share, 0.0), 1.0)
+
+
+def _most_clipped(members: Sequence[Quality]) -> float:
+    """Return MAX_CLIPPED, or half of it in a group of drawings."""
+    return MAX_CLIPPED * (1 - _drawn(members) / 2)
 
 
 def _tones(members: Sequence[Quality]) -> list[float]:

@@ -103,6 +103,11 @@ def test_best_first_of_drawings_puts_the_one_with_rings_last_though_they_are_det
     assert best_first([DRAWING, DRAWING._replace(ringing=0.5)]) == [1, 0]
 
 
+def test_best_first_of_drawings_does_not_prefer_a_longer_exposure_that_clipped_its_rings() -> None:
+    brighter = DRAWING._replace(ringing=2.5, brightness=0.92, tones=2.4)
+    assert best_first([brighter, DRAWING]) == [1, 0]
+
+
 def test_best_first_of_photographs_ignores_the_ringing_because_texture_looks_like_it() -> None:
     textured = SHARP._replace(tones=5.6, ringing=14.0)
     assert best_first([textured, textured._replace(ringing=6.0, detail=1.8e4)]) == [0, 1]
