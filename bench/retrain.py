@@ -66,7 +66,8 @@ def measure(setting: Setting) -> Iterator[Figure]:
                     rows = [row.row for row in sandbox.call("train") if isinstance(row, Result)]
                     end = time.time_ns()
                 used = bool(rows[0]["used"])
-            yield from monitor.figures(f"{title} of {count} files", start, end)
+            last = max(os.stat(name).st_ctime_ns for name in names)
+            yield from monitor.figures(f"{title} of {count} files", start, last, end)
             yield top_figure(title, names, monitor.trained_at(start))
     shutil.rmtree(sandbox.folder)
 
@@ -222,15 +223,20 @@ class Monitor:
         except ImgscoreError:
             return
 
-    def figures(self, title: str, start: int, end: int) -> Iterator[Figure]:
-        """The duration with its phases, and the memory."""
+    def figures(self, title: str, start: int, end: int, returned: int) -> Iterator[Figure]:
+        """The duration with its phases, and the memory.
+
+        `end`: when the last date was set. `returned`: when the command ended: the daemon had then
+        made all deferred writes, and had nothing to do.
+        """
         seconds = (end - start) / 1e9
         phases = " + ".join(f"{phase} {took:.2f}" for phase, took in self._phases(start, end))
         cpu = {pid: ns / 1e9 for pid, ns in self.cpu.items()}
         workers = sum(cpu.values()) - cpu[self.pid]
         yield Figure(
-            f"{title}, start of the training → last date set ({phases} s of wall time; CPU "
-            f"{workers:.1f} s of workers, {cpu[self.pid]:.1f} s of the daemon)",
+            f"{title}, start of the training → last date set ({phases} s of wall time; all writes "
+            f"made {(returned - end) / 1e9:.2f} s later; CPU {workers:.1f} s of workers, "
+            f"{cpu[self.pid]:.1f} s of the daemon)",
             f"{seconds:.1f} s",
             target=f"≤ {MAX_SECONDS:.0f} s",
             met=seconds <= MAX_SECONDS,
