@@ -1,7 +1,7 @@
 """Store the unit rows of images between two scorings, in a file of the cache.
 
 The rows depend on the Features, which trainings after each other share, and on no label. With the
-rows, the scores of a new head need a third of the time. The file contains parts of up to 2,048
+rows, the scores of a new head need a third of the time. The file contains parts of up to 512
 images. Rows of further images are appended to it. A part that is damaged, or was not written to its
 end, is left out; the rows of its images are computed again.
 """
@@ -29,8 +29,8 @@ from imgscore.heads.features import Features
 DIGEST_SIZE = sha256().digest_size
 VERSION = 1
 """The version of the file, and of the computation of the rows."""
-PART_ROWS = 2048
-"""The largest number of images in one part. They use 1.8 MB."""
+PART_ROWS = 512
+"""The largest number of images in one part. They use 0.4 MB."""
 MIN_FREE_BYTES = 1 << 30
 """The number of bytes that must be free on the disk, so that the file can grow. The store needs
 space before a cache does."""
