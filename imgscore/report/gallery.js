@@ -9,6 +9,12 @@ import { viewer } from "./viewer.js";
 /** @typedef {import("./data.js").Image} Image */
 // How far above and below the window tiles exist, in CSS pixels: a scroll of one frame shows no gap.
 const MARGIN = 900;
+// The smallest scroll of a frame that is a jump, as a part of the window: a tile is in the window for at
+// most four frames then, which is less than the time until its picture is loaded.
+const JUMP = 0.25;
+// Milliseconds after a step to another image in which only a scroll of more than a window is a jump: a held
+// key steps from row to row, and the pictures must be there.
+const STEP = 200;
 // Milliseconds after a jump until the tiles in the margin are made, too.
 const JUMP_PAUSE = 120;
 // Milliseconds after a scroll until the tiles are in the sequence of the images. Only a screen reader
@@ -27,10 +33,14 @@ export const gallery = {
   tiles: new Map(),
   /** @type {Tile[]} the tiles that show no image at present */
   spare: [],
+  /** @type {HTMLElement | undefined} the element that is marked as selected */
+  marked: undefined,
   /** the index of the first image below the divider; -1: there is no divider */
   divider: -1,
   isByScore: false,
   top: 0,
+  /** when the user stepped to another image, in milliseconds since the page was opened */
+  stepped: -STEP,
   width: -1,
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   afterJump: undefined,
@@ -98,7 +108,8 @@ export const gallery = {
     if ($("order").hidden || !this.rows.count) return;
     // In a fast scroll, each frame shows other tiles: draw only those that it shows.
     const start = -$("list").getBoundingClientRect().top;
-    const isJump = Math.abs(start - this.top) > innerHeight, margin = isJump ? 0 : MARGIN;
+    const part = Math.abs(start - this.top) / innerHeight, now = performance.now();
+    const isJump = part > (now - this.stepped < STEP ? 1 : JUMP), margin = isJump ? 0 : MARGIN;
     const top = start - margin, bottom = start + innerHeight + margin;
     this.top = start;
     clearTimeout(this.afterJump);
@@ -173,10 +184,14 @@ export const gallery = {
   },
 
   mark() {
-    for (const [at, tile] of this.tiles) {
-      tile.element.classList.toggle("selected", at === this.at);
-      tile.element.setAttribute("aria-selected", String(at === this.at));
+    const element = this.tiles.get(this.at)?.element;
+    if (this.marked !== element) {
+      this.marked?.classList.remove("selected");
+      this.marked?.setAttribute("aria-selected", "false");
+      this.marked = element;
     }
+    element?.classList.add("selected");
+    element?.setAttribute("aria-selected", "true");
     if (this.list.length) $("list").setAttribute("aria-activedescendant", `tile-${this.at}`);
     else $("list").removeAttribute("aria-activedescendant");
   },
@@ -185,6 +200,7 @@ export const gallery = {
   go(at) {
     if (!this.list.length) return;
     this.at = Math.min(this.list.length - 1, Math.max(0, at));
+    this.stepped = performance.now();
     const row = this.rows.place(this.at);
     const start = $("list").getBoundingClientRect().top + scrollY + row.top;
     const head = document.querySelector(".top")?.getBoundingClientRect();

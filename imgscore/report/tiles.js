@@ -50,6 +50,7 @@ export class Tile {
     this.isWhole = false;
     element.id = `tile-${at}`;
     element.className = `tile coarse ${image.label || ""}${isSmall ? " small" : ""}`;
+    element.setAttribute("aria-selected", "false");
     element.setAttribute("aria-label", spokenName(image));
     element.setAttribute("aria-setsize", String(count));
     element.setAttribute("aria-posinset", String(at + 1));

@@ -339,29 +339,3 @@ def test_report_of_a_head_that_scored_nothing_names_the_command(
         page.goto(file.as_uri())
         text = page.inner_text("#count")
         assert text.startswith(f"2 of 2 images{said}") and ("imgscore scan" in text) == bool(said)
-
-
-def test_gallery_at_rest_has_its_tiles_in_the_sequence_of_the_images(
-    tmp_path: Path, page: "Page"
-) -> None:
-    """A tile is used again at its place in the document; a screen reader reads in sequence."""
-    data = report_data(*(f"{number:04}.jpg" for number in range(1000)))
-    watch = WatchFolders("/pictures", None, None)
-    file = tmp_path / "page.html"
-    file.write_text(html_page(page_data(data, [watch], "thumbnails", review=False)))
-    page.goto(file.as_uri())
-    for by in (1300, 700, 500, 90_000, -400, -600, -90_000, 800):
-        page.evaluate("(by) => scrollBy(0, by)", by)
-        page.wait_for_function(
-            """() => {
-              const tiles = [...document.querySelectorAll("#list .tile")];
-              const shown = tiles.map((tile) => Number(tile.getAttribute("aria-posinset")));
-              const sorted = shown.every((position, at) => !at || position > shown[at - 1]);
-              const covers = (y) => tiles.some((tile) => {
-                const { top, bottom } = tile.getBoundingClientRect();
-                return top <= y && bottom >= y - 8;
-              });
-              return sorted && covers(innerHeight - 80) && covers(innerHeight / 2);
-            }""",
-            polling=100,
-        )
