@@ -16,7 +16,7 @@ from typing import TextIO
 
 import msgspec
 
-from imgscore.cli.path_text import shortened
+from imgscore.cli.path_text import fitted, shortened
 from imgscore.cli.progress_bar import ProgressBar, duration
 from imgscore.errors import ImgscoreError
 from imgscore.escape import printable
@@ -64,6 +64,8 @@ def print_messages(
                     failed, empty = failed or getattr(row, "error", None) is not None, False
                     text = to_json(row) if as_json else human(row)
                     if text is not None:
+                        if not as_json and sys.stdout.isatty():
+                            text = fitted(text, _width(sys.stdout))
                         bar.pause()
                         sys.stdout.write(printable(text, keep="\n") + "\n")
                     if images is not None:
@@ -104,6 +106,10 @@ def print_note(text: str) -> None:
     sys.stderr.write(printable(text, keep="\n") + "\n")
 
 
+def _width(terminal: TextIO) -> int:
+    return os.get_terminal_size(terminal.fileno()).columns or COLUMNS
+
+
 def wrapped(text: str, stream: TextIO) -> str:
     """Wrap the lines of a text at the width of a terminal, and indent the lines that continue.
 
@@ -111,7 +117,7 @@ def wrapped(text: str, stream: TextIO) -> str:
     """
     if not stream.isatty():
         return text
-    width = os.get_terminal_size(stream.fileno()).columns or COLUMNS
+    width = _width(stream)
     lines = []
     for line in text.split("\n"):
         indent = line[: len(line) - len(line.lstrip())] + "  "

@@ -1,13 +1,24 @@
 """Shortens paths for people: relative to the working folder, or to the home folder as ~.
 
-Output with `--json` contains absolute paths and does not use this module.
+Output with `--json` contains absolute paths and does not use this module. On a terminal, a path
+that makes a line too long is cut in the middle.
 """
 
 import os
 import re
+import unicodedata
+from collections import deque
 from functools import lru_cache
 
 from imgscore.escape import printable
+
+MIN_COLUMNS = 24
+"""The smallest width to which a path is cut, in columns. Most names of photographs are shorter."""
+MIN_FOLDER_COLUMNS = 4
+"""The smallest width of the folder before a name that is not cut, in columns."""
+CUT = "…"
+_recent: deque[str] = deque(maxlen=10_000)
+"""the texts that `short` has returned since the last line was printed"""
 
 
 def short(path: str) -> str:
@@ -20,8 +31,70 @@ def short(path: str) -> str:
         if path.startswith(folder):
             rest = path.removeprefix(folder)
             unclear = not instead and rest.startswith(("-", "~"))
-            return printable(f"./{rest}" if unclear else f"{instead}{rest}")
-    return printable(path)
+            return _noted(printable(f"./{rest}" if unclear else f"{instead}{rest}"))
+    return _noted(printable(path))
+
+
+def _noted(path: str) -> str:
+    _recent.append(path)
+    return path
+
+
+def fitted(text: str, width: int) -> str:
+    """Return a text whose lines have at most `width` columns, if shorter paths make that possible.
+
+    Only the paths are cut that `short` has returned since the last call of this function. A line
+    that consists of a path stays whole, because the path is the result.
+    """
+    paths = sorted(set(_recent), key=len, reverse=True)
+    _recent.clear()
+    return "\n".join(
+        line if columns(line) <= width or line.strip() in paths else _with_cuts(line, paths, width)
+        for line in text.split("\n")
+    )
+
+
+def _with_cuts(line: str, paths: list[str], width: int) -> str:
+    found = [path for path in paths if len(path) > MIN_COLUMNS and path in line]
+    if not found:
+        return line
+    pattern = re.compile("|".join(map(re.escape, found)))
+    in_line = pattern.findall(line)
+    room = width - columns(line) + sum(map(columns, in_line))
+    # A path that is shorter than its share leaves the rest to the longer ones.
+    rooms: dict[str, int] = {}
+    for number, path in enumerate(sorted(in_line, key=columns)):
+        rooms[path] = max(MIN_COLUMNS, room // (len(in_line) - number))
+        room -= min(columns(path), rooms[path])
+    return pattern.sub(lambda match: _cut(match[0], rooms[match[0]]), line)
+
+
+def _cut(path: str, room: int) -> str:
+    """Cut a path in the middle to `room` columns. The name stays whole if it fits."""
+    if columns(path) <= room:
+        return path
+    folder, slash, name = path.rpartition("/")
+    end = slash + name
+    if not folder or columns(end) > room - MIN_FOLDER_COLUMNS:
+        end = _start_of(path[::-1], room // 2)[::-1]
+    return _start_of(path, room - columns(end) - columns(CUT)) + CUT + end
+
+
+def _start_of(text: str, room: int) -> str:
+    """Return the beginning of a text, with at most `room` columns."""
+    for at, letter in enumerate(text):
+        room -= columns(letter)
+        if room < 0:
+            return text[:at]
+    return text
+
+
+def columns(text: str) -> int:
+    """Return the number of columns that a terminal uses for a text in one line."""
+    if text.isascii():
+        return len(text)
+    wide = sum(unicodedata.east_asian_width(letter) in "WF" for letter in text)
+    return len(text) + wide - sum(map(bool, map(unicodedata.combining, text)))
 
 
 def shortened(text: str) -> str:
