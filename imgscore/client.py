@@ -13,7 +13,7 @@ from imgscore import paths, protocol
 from imgscore.errors import ImgscoreError, NoDaemonError, UsageError
 from imgscore.messages import BaseRequest, Message, Progress, R, Result
 from imgscore.store.lock import published_socket
-from imgscore.system import private
+from imgscore.system import private, upgrade
 from imgscore.verbs import registry
 
 STATUS_SECONDS = 10.0
@@ -83,7 +83,7 @@ def call(connection: socket.socket, request: BaseRequest[R]) -> Iterator[Message
         if any(text in error.message for text in UNKNOWN):
             raise ImgscoreError(
                 f"the daemon has another version than this program: {error.message}",
-                registry.UPGRADED,
+                upgrade.REMEDY,
             ) from None
         raise
 

@@ -13,7 +13,7 @@ import msgspec
 from imgscore import config, paths, protocol
 from imgscore.embedders import devices, registry
 from imgscore.engine.engine import Engine
-from imgscore.engine.problems import remedy_of
+from imgscore.engine.problems import remedy_of, remedy_of_defect
 from imgscore.errors import ConfigError, CorruptStoreError, ImgscoreError
 from imgscore.links.settings import folders_of
 from imgscore.messages import Progress
@@ -365,10 +365,7 @@ def _unexpected(verb: str, error: Exception) -> ImgscoreError:
             f"{verb}: {name}{error.strerror or error}",
             remedy_of(error, "check the name and the permissions of the file"),
         )
-    return ImgscoreError(
-        f"{verb}: {error!r}",
-        "this is a defect in imgscore; please report it, with the log of the daemon",
-    )
+    return ImgscoreError(f"{verb}: {error!r}", remedy_of_defect())
 
 
 def _check_config() -> None:

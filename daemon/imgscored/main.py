@@ -26,6 +26,7 @@ from imgscore.store.lock import BusyError, StoreLock
 from imgscore.store.store import Store
 from imgscore.system import accelerators, private, standard_streams
 from imgscore.system.landlock import confine_writes
+from imgscore.system.upgrade import program_files
 from imgscore.workers import precompile
 from imgscored import log
 from imgscored.loop import Ending, Loop
@@ -204,6 +205,7 @@ def main() -> None:
     standard_streams.open_closed()
     arguments = parser().parse_args()
     faulthandler.enable()
+    program_files.remember()
     terminal = log.set_up(verbose=arguments.verbose)
     report = StartupReport(arguments.startup_descriptor)
     try:

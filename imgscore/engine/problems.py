@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from imgscore.errors import CorruptStoreError, ImgscoreError, ModelError, StoreError
+from imgscore.system.upgrade import REMEDY, program_files
 from imgscore.workers.process import NoWorkerError
 
 logger = logging.getLogger(__name__)
@@ -192,7 +193,11 @@ def _classified(owner: object, error: Exception) -> tuple[str, ImgscoreError]:
         case ImgscoreError():
             return name, error
         case _:
-            return name, _DefectError(
-                f"{name}: {error!r}",
-                "this is a defect in imgscore; please report it, with the log of the daemon",
-            )
+            return name, _DefectError(f"{name}: {error!r}", remedy_of_defect())
+
+
+def remedy_of_defect() -> str:
+    """Return what to do after an exception that imgscore does not expect."""
+    if program_files.are_replaced:
+        return REMEDY
+    return "this is a defect in imgscore; please report it, with the log of the daemon"

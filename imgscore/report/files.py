@@ -10,6 +10,7 @@ from imgscore.fsutil import write_atomic
 from imgscore.report.data import ReportData, WatchFolders, load
 from imgscore.report.figures import Figure, figures
 from imgscore.report.page import page, page_data
+from imgscore.system import upgrade
 
 
 def read(file: Path, folder: str | None) -> ReportData:
@@ -25,8 +26,7 @@ def read(file: Path, folder: str | None) -> ReportData:
     except ValueError as error:
         raise ImgscoreError(
             f"{file}: another version of imgscore wrote the data of the page: {error}",
-            "imgscore was upgraded while the daemon ran; restart the daemon: imgscore stop, then "
-            "imgscore start",
+            upgrade.REMEDY,
         ) from None
     if data.folder != folder:
         raise ImgscoreError("a report of another folder was made at the same time", "try again")

@@ -21,6 +21,7 @@ import msgspec
 from imgscore import verbs
 from imgscore.errors import ImgscoreError, UsageError
 from imgscore.messages import PATH_PATTERN, BaseRequest, R, decode_row
+from imgscore.system import upgrade
 from imgscore.verbs import argument_checks
 
 if TYPE_CHECKING:
@@ -42,8 +43,6 @@ _NOT_VERBS = frozenset(
     | {"ratings", "registry", "tastes"}
 )
 _RESTART = "imgscore stop, then imgscore start"
-UPGRADED = f"imgscore was upgraded while the daemon ran; restart the daemon: {_RESTART}"
-"""The remedy if the daemon and its client have different versions."""
 
 
 @cache
@@ -119,6 +118,6 @@ def row_of(request: BaseRequest[R], values: dict[str, Any]) -> R:
     except msgspec.ValidationError as error:
         raise ImgscoreError(
             f"the daemon's answer to {name_of(request)!r} cannot be read: {error}",
-            UPGRADED,
+            upgrade.REMEDY,
         ) from None
     return row

@@ -119,4 +119,4 @@ def test_review_whose_data_cannot_be_written_has_printed_its_address_before(
     data.mkdir()
     done = imgscore("review", "--no-open")
     assert done.code == 1 and done.out.startswith("http://127.0.0.1:")
-    assert str(data) in done.err and "cannot be written" in done.err
+    assert f"report/{data.name}: cannot be written" in done.err

@@ -5,12 +5,15 @@ tests/support/make_store.py made them, with the oldest and with the newest store
 
 import json
 import os
+import shutil
 import tarfile
 from pathlib import Path
 from typing import Any
 
+import imgscored as imgscored_package
 import pytest
 
+import imgscore as imgscore_package
 from imgscore import paths
 from imgscore.testing import Sandbox
 from tests.support.commands import Start, imgscore
@@ -77,3 +80,25 @@ def test_upgrade_with_a_daemon_keeps_labels_and_dates(
     assert labels(inbox)["sun-2.png"] == "keep"
     kept = (inbox / "keep" / "sun-2.png").stat()
     assert int(kept.st_mtime) == expected["original"]["sun-2.png"]
+
+
+def test_upgrade_while_the_daemon_runs_is_named_in_errors(
+    inbox: Path, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The daemon imports a module of the new version beside those of the old one."""
+    site = tmp_path / "site"
+    for package in (imgscore_package, imgscored_package):
+        (folder,) = package.__path__
+        shutil.copytree(folder, site / Path(folder).name)
+    monkeypatch.setenv("PYTHONPATH", str(site))
+    with sandbox:
+        sandbox.start()
+        module = site / "imgscore" / "verbs" / "suspects.py"
+        changed = "\n\ndef run(engine, request):\n    yield engine.removed\n"
+        module.write_text(module.read_text() + changed)
+        done = imgscore("suspects")
+        assert done.code == 1 and "'removed'" in done.err
+        assert "imgscore was upgraded while the daemon ran" in done.err
+        assert "imgscore stop, then imgscore start" in " ".join(done.err.split())
+        assert imgscore("status").code == 0
+        assert sandbox.stop() == 0

@@ -11,8 +11,9 @@ import pytest
 from imgscore import client, protocol
 from imgscore.errors import ImgscoreError, UsageError
 from imgscore.messages import BaseRequest
+from imgscore.system import upgrade
 from imgscore.verbs import next as next_images
-from imgscore.verbs import registry, report
+from imgscore.verbs import report
 
 
 def error_of(tmp_path: Path, answer: protocol.Line, request: BaseRequest[Any]) -> ImgscoreError:
@@ -49,7 +50,7 @@ def test_call_daemon_of_another_version_is_named(tmp_path: Path, message: str) -
     line = protocol.error_line(UsageError(message, "see imgscore report --help"))
     error = error_of(tmp_path, line, report.Request(groups=False))
     assert "another version" in error.message and message in error.message
-    assert error.remedy == registry.UPGRADED and "imgscore stop" in error.remedy
+    assert error.remedy == upgrade.REMEDY and "imgscore stop" in error.remedy
     assert error.exit_code == 1
 
 
@@ -62,4 +63,4 @@ def test_call_wrong_argument_stays_an_error_of_usage(tmp_path: Path) -> None:
 
 def test_call_row_of_another_version_is_named(tmp_path: Path) -> None:
     error = error_of(tmp_path, {"result": {"colour": "red"}}, report.Request())
-    assert "cannot be read" in error.message and error.remedy == registry.UPGRADED
+    assert "cannot be read" in error.message and error.remedy == upgrade.REMEDY
