@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from imgscore import dispatch
-from imgscore.cli import review_reasons
+from imgscore.cli import review_groups, review_reasons
 from imgscore.cli.order_watch import OrderWatch
 from imgscore.cli.review_answers import (
     FinishedThumbnails,
@@ -57,7 +57,6 @@ RENEWED = (
     "unmade", "uncompared",
 )  # fmt: skip
 
-
 _THUMBNAIL = re.compile(r"[0-9a-f]{64}\.webp", re.ASCII)
 
 
@@ -83,6 +82,7 @@ class Session:
         self, request: report.Request, source: report.Response, tab: str = "order"
     ) -> None:
         self._request = request
+        self._source = source
         self._taste = source.taste
         self._lock = threading.Lock()
         self._unsearchable = _reason_against_search()
@@ -380,8 +380,7 @@ class Session:
     def _groups(self, request: Any) -> FoundGroups:
         """Find the groups. They are no part of the page, because they can take seconds."""
         with self._lock:
-            (source,) = rows_of(dispatch.call(msgspec.structs.replace(self._request, groups=True)))
-            data = files.read(Path(source.data), source.folder)
+            data = review_groups.gathered(self._request, self._source)
             found = groups_on_page(data, self._content)
             self._know_groups(found)
             return FoundGroups(found, data.uncompared)
