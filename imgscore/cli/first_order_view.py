@@ -170,7 +170,8 @@ def view_steps(row: Response) -> list[str]:
 def _with_time_left(steps: list[str], pace: Pace) -> list[str]:
     """Return the steps, with the estimated time until all images are read."""
     first, *others = steps
-    if first.startswith(("reading", "in order")) and (seconds := pace.seconds_left):
+    seconds = pace.seconds_left
+    if first.startswith(("reading", "in order")) and seconds and round(seconds):
         first = f"{first}, about {duration(seconds)}"
     return [first, *others]
 
