@@ -25,10 +25,14 @@ if TYPE_CHECKING:
     from imgscore.store.store import Store
 
 BUSY_SECONDS = 5.0
-"""The longest time that a call waits for the lock of the store, in seconds.
+"""The longest time that a call waits for a command that has locked the store, in seconds.
 
-Without a daemon, most commands lock the store for a few seconds. A starting daemon locks the store
-before it accepts calls.
+Without a daemon, most commands lock the store for a few seconds.
+"""
+START_BUSY_SECONDS = 60.0
+"""The longest time that a call waits for a daemon that is starting, in seconds.
+
+A daemon locks the store before it accepts calls. After a crash, it first checks the whole store.
 """
 SESSION_BUSY_SECONDS = 60.0
 """The longest time that a Session waits for the lock of the store, in seconds.
@@ -64,7 +68,7 @@ def call(request: BaseRequest[R], *, daemon_only: bool = False) -> Iterator[Mess
     checked = registry.parse(
         registry.name_of(request), msgspec.to_builtins(request, builtin_types=(bytes,))
     )
-    deadline = time.monotonic() + BUSY_SECONDS
+    wait = _Wait()
     while True:
         connection = client.connect_to_daemon()
         if connection is not None:
@@ -73,8 +77,8 @@ def call(request: BaseRequest[R], *, daemon_only: bool = False) -> Iterator[Mess
             return
         try:
             lock = StoreLock(paths.data_folder())
-        except BusyError:
-            if time.monotonic() >= deadline:
+        except BusyError as error:
+            if wait.is_over(error):
                 raise
             time.sleep(RETRY_SECONDS)
             continue
@@ -86,6 +90,21 @@ def call(request: BaseRequest[R], *, daemon_only: bool = False) -> Iterator[Mess
             verify.before_use(lock, paths.store_folder())
             yield from _here(checked)
         return
+
+
+class _Wait:
+    """The wait of a call for the lock of the store: BUSY_SECONDS, and longer for a daemon."""
+
+    def __init__(self) -> None:
+        self._end = time.monotonic() + BUSY_SECONDS
+        self._last_end = time.monotonic() + START_BUSY_SECONDS
+
+    def is_over(self, error: BusyError) -> bool:
+        """Return whether the call must not wait any longer."""
+        now = time.monotonic()
+        if error.daemon_starts:
+            self._end = min(now + BUSY_SECONDS, self._last_end)
+        return now >= self._end
 
 
 def _here(request: BaseRequest[R]) -> Iterator[Message[R]]:
@@ -249,18 +268,18 @@ def reload_daemon() -> None:
 def connect_soon() -> socket.socket | None:
     """Connect to the daemon. Return None if no daemon is running.
 
-    If a daemon is starting, or starts its program again, wait until it accepts calls, at most
-    BUSY_SECONDS. It has locked the store.
+    If a daemon is starting, or starts its program again, wait until it accepts calls. It has locked
+    the store.
     """
-    deadline = time.monotonic() + BUSY_SECONDS
+    wait = _Wait()
     while True:
         connection = client.connect_to_daemon()
         if connection is not None:
             return connection
         try:
             StoreLock(paths.data_folder()).close()
-        except BusyError:
-            if time.monotonic() < deadline:
+        except BusyError as error:
+            if not wait.is_over(error):
                 time.sleep(RETRY_SECONDS)
                 continue
         except StoreError:  # The folder cannot be written.

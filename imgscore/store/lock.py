@@ -32,6 +32,9 @@ RETRY_SECONDS = 0.05
 class BusyError(StoreError):
     """The error raised if another process has locked the store."""
 
+    daemon_starts = False
+    """whether this process is a daemon that does not accept calls yet"""
+
 
 class StoreLock:
     """The lock of a store. The constructor locks the store, and close() unlocks it.
@@ -66,9 +69,9 @@ class StoreLock:
                     "stop this daemon: imgscore stop; or wait until it answers on "
                     f"{os.fsdecode(socket)}"
                 )
-            raise BusyError(
-                f"another imgscore ({holder}) is using the store in {folder}", remedy
-            ) from None
+            error = BusyError(f"another imgscore ({holder}) is using the store in {folder}", remedy)
+            error.daemon_starts = not socket and (not pid.isdigit() or "imgscored" in holder)
+            raise error from None
         self._data = folder / "store" / "data.mdb"
         last = os.pread(self._descriptor, _MAX_SIZE, 0)
         self.is_unverified = last != b"" and last != _closed(self._data)
