@@ -108,6 +108,14 @@ def test_find_links_of_a_marked_copy_prefers_the_image() -> None:
     assert best_first([SHARP._replace(detail=3e4), SHARP], [(1, 0, 1.001)]) == [1, 0]
 
 
+@pytest.mark.parametrize("seed", [3, 4])
+def test_find_links_of_a_marked_copy_that_fits_like_a_crop_prefers_the_image(seed: int) -> None:
+    """By the place alone, the copy of seed 3 would be a crop, and so would the image of seed 4."""
+    image = picture(seed)
+    assert gain(image, titled(image)) == pytest.approx(1.001)
+    assert gain(titled(image), image) == pytest.approx(-1.001)
+
+
 def test_find_links_of_a_marked_copy_with_another_embedding_joins_it() -> None:
     image = picture(2)
     meme = image.copy()
