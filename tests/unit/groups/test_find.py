@@ -85,6 +85,16 @@ def test_find_links_of_a_crop_with_fine_grids_finds_the_part() -> None:
         assert kinds(image, image.crop(box), 0.7, fine=True) == [], box
 
 
+def test_find_links_of_a_crop_with_other_tones_in_a_part_finds_none() -> None:
+    """Two drawn portraits with the same outlines, but other hair and skin, are not one picture."""
+    rows, columns = np.mgrid[:320, :320]
+    middle = np.exp(-(((columns - 160) / 120) ** 2) - ((rows - 110) / 120) ** 2)
+    for darker, expected in ((40, [PART]), (80, [])):
+        levels = 0.6 * (np.asarray(picture(1)) - darker * middle) + 90
+        other = Image.fromarray(np.clip(levels, 0, 255).astype(np.uint8)).crop((10, 8, 300, 300))
+        assert kinds(picture(1), other, 0.85, fine=True) == expected, darker
+
+
 def test_find_links_of_a_screenshot_with_fine_grids_finds_the_part() -> None:
     """The grids alone are too coarse for a picture that is a fifth of the screenshot."""
     image = picture(4)
