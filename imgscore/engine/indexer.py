@@ -275,6 +275,7 @@ class Indexer(Stage[IndexFile]):
                     self._out[path] = True
                 elif seen is None:
                     gone.append(path)
+                    self._queue.discard(path)
                 elif self._results.has_read(path, seen):
                     continue  # A worker has read this version. The next commit stores the answer.
                 elif self._is_news(txn, path, seen):

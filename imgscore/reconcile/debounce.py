@@ -110,6 +110,12 @@ class IndexQueue:
         """Add a path to the queue, unless the path is already there with this urgency."""
         self._paths[urgency][path] = None
 
+    def discard(self, path: bytes) -> None:
+        """Remove a path whose file is gone. If a client has asked about it, it stays."""
+        for urgency, paths in self._paths.items():
+            if urgency != "asked":
+                paths.pop(path, None)
+
     def has(self, last: Urgency = "again") -> bool:
         """Return whether the queue contains a path with the urgency `last` or a higher urgency."""
         return any(self._paths[urgency] for urgency in self._up_to(last))

@@ -49,3 +49,12 @@ def test_index_queue_returns_the_most_urgent_path_first() -> None:
     assert queue.has("teaches") and queue.has()
     assert [queue.take(1, "teaches"), queue.take(1, "teaches")] == [[b"/b"], []]
     assert [queue.take(1), queue.take(1)] == [[b"/a"], []]
+
+
+def test_index_queue_discard_keeps_only_what_a_client_has_asked_about() -> None:
+    queue = IndexQueue()
+    for urgency in ("asked", "teaches", "inbox", "again"):
+        queue.add(b"/a", urgency)
+    queue.discard(b"/a")
+    queue.discard(b"/b")
+    assert queue.take(9) == [b"/a"] and len(queue) == 0
