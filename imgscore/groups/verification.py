@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from imgscore.groups.placement import means_of, placed, unit_of
+from imgscore.groups.placement import means_of, placed, shares_before, unit_of
 from imgscore.images.traits import FINE_GRID_SIDE
 
 Floats = NDArray[np.float32]
@@ -267,14 +267,9 @@ def _shown_weights(start: NDArray[np.float64], length: NDArray[np.float64]) -> F
     cell = np.minimum(np.floor((start + length * steps) * count + 1e-9), count - 1)
     low, high = (np.clip((cell + end) / count - start, 0, length) / length for end in (0, 1))
     share = np.clip((steps - low) / np.maximum(high - low, 1e-9), 0, 1).astype(np.float32)
-    cells = np.arange(count, dtype=np.float32)
     # The share of each cell of the image that is before both edges, and then before each step.
-    before, beyond = (
-        np.clip((edge * count).astype(np.float32)[:, :, None] - cells, 0, 1) for edge in (low, high)
-    )
-    before *= 1 - share[:, :, None]
-    beyond *= share[:, :, None]
-    before += beyond
+    before = shares_before(low, count)
+    before += share[:, :, None] * (shares_before(high, count) - before)
     weights: Floats = np.diff(before, axis=1)
     weights *= np.float32(DETAIL_SIDE / count)
     return weights
