@@ -25,6 +25,7 @@ from imgscore.groups.verification import (
     Pictures,
     are_different,
     are_parts,
+    may_be_crops,
     no_fine_grids,
 )
 from imgscore.images.traits import GRID_SIDE
@@ -273,14 +274,17 @@ def _find_crops(images: Images, pairs: Ints, kinds: Ints, gain: Floats) -> None:
         if not len(chosen):
             continue
         pictures = Pictures(fine)
-        everything = np.tile([0.0, 0.0, 1.0, 1.0], (len(chosen), 1))
         quotients = images.aspects[pairs[chosen, 1]] / images.aspects[pairs[chosen, 0]]
         for side in (0, 1):
-            pair = Candidates(at[:, side], at[:, 1 - side], quotients, np.zeros(len(at), np.bool_))
+            some = np.flatnonzero(may_be_crops(pictures, *_sides(at, side)))
+            sides, plain = _sides(at[some], side), np.zeros(len(some), np.bool_)
+            everything = np.tile([0.0, 0.0, 1.0, 1.0], (len(some), 1))
+            pair = Candidates(*sides, quotients[some], plain)
             # The gain of a larger part would be 0.
             same, windows = are_parts(pictures, pair, everything, MAX_AREA)
             found = gains(windows[same], pictures.fine[pair.other[same]]) * (2 * side - 1)
-            gain[chosen[same]] = either(gain[chosen[same]], found)
+            crops = chosen[some[same]]
+            gain[crops] = either(gain[crops], found)
             quotients = 1 / quotients
 
 

@@ -55,7 +55,7 @@ def placed(
             rows[goes_on], other[goes_on], windows[goes_on], correlation[goes_on]
         )  # fmt: skip
         slopes = Slopes(means[goes_on], unit[goes_on])
-        windows = _moved(windows, slopes.moves(wanted[rows], correlation))
+        windows = moved(windows, slopes.moves(wanted[rows], correlation))
     return best, fit
 
 
@@ -109,7 +109,7 @@ def _slope(pictures: Floats, slopes: Floats) -> None:
     np.subtract(pictures[..., -1], pictures[..., -2], out=slopes[..., -1])
 
 
-def _moved(windows: NDArray[np.float64], moves: Floats) -> NDArray[np.float64]:
+def moved(windows: NDArray[np.float64], moves: Floats) -> NDArray[np.float64]:
     """Return windows that are shifted by moves[:, :2] and enlarged by moves[:, 2:]."""
     sides = windows[:, 2:] * (1 + moves[:, 2:])
     corner = windows[:, :2] + windows[:, 2:] / 2 + windows[:, 2:] * moves[:, :2] - sides / 2

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from imgscore.groups.placement import means_of, placed, shares_before, unit_of
+from imgscore.groups.placement import Slopes, means_of, moved, placed, shares_before, unit_of
 from imgscore.images.traits import FINE_GRID_SIDE
 
 Floats = NDArray[np.float32]
@@ -32,6 +32,8 @@ MIN_FIT = 0.925
 """The smallest correlation of means at the place that is found. Only then are the details compared.
 Nearly all copies have more than 0.93. Drawn portraits with the same outlines, but other hair and
 skin, have up to 0.922."""
+MAX_FIRST_AREA = 0.99
+"""The largest area of the place of a crop after its first move."""
 SURROUNDINGS = 2
 """The distance, in cells of DETAIL_SIDE, up to which cells are the surroundings of a detail."""
 MIN_DETAILS = 0.8
@@ -100,7 +102,8 @@ class Pictures:
 
     def __init__(self, fine: NDArray[np.uint8]) -> None:
         self.fine = fine
-        self.units = unit_of(_reduced(fine))
+        self.means = _reduced(fine)
+        self.units = unit_of(self.means)
 
 
 def _reduced(fine: NDArray[np.uint8]) -> Floats:
@@ -158,6 +161,22 @@ def are_parts(
             found[first + kept] = equal
             places[first + kept] = windows[kept]
     return found, places
+
+
+def may_be_crops(pictures: Pictures, whole: Ints, other: Ints) -> Bools:
+    """Return whether whole images can be crops of about equal other images, bool [p].
+
+    The first move of the place of a crop makes it smaller.
+    """
+    slopes = Slopes(pictures.means, pictures.units)
+    found = np.zeros(len(whole), np.bool_)
+    for start in range(0, len(whole), BATCH):
+        part = slice(start, start + BATCH)
+        wanted, at = pictures.units[whole[part]], other[part]
+        fit = np.einsum("pk,pk->p", wanted, pictures.units[at])
+        windows = moved(_everything(len(at)), slopes.moves(wanted, fit, at))
+        found[part] = windows[:, 2] * windows[:, 3] <= MAX_FIRST_AREA
+    return found
 
 
 def are_equal(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> bool:
