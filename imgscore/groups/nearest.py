@@ -98,7 +98,16 @@ def nearest_pairs(sketches: Floats, cells: Ints) -> Ints:
     order = np.lexsort((-cosine, both[:, 0]))
     both = both[order]
     rank = np.arange(len(both)) - np.searchsorted(both[:, 0], both[:, 0])
-    return np.unique(np.sort(both[rank < MAX_NEAREST], axis=1), axis=0)
+    return unique_pairs(np.sort(both[rank < MAX_NEAREST], axis=1))
+
+
+def unique_pairs(pairs: Ints) -> Ints:
+    """Return each pair once, sorted, int64 [u, 2]. `pairs`: int64 [p, 2], no row negative."""
+    # To sort numbers takes a fifth of the time of np.unique for rows.
+    count = int(pairs.max(initial=0)) + 1
+    keys = np.sort(pairs[:, 0] * count + pairs[:, 1])
+    keys = keys[np.diff(keys, prepend=-1) > 0]
+    return np.stack([keys // count, keys % count], axis=1)
 
 
 def _raise_limits(least: Floats, pairs: Ints, cosine: Floats) -> None:

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from imgscore.groups.find import unit_rows
-from imgscore.groups.nearest import SKETCH_NUMBERS, Frame, make_frame, near_order, nearest_pairs
+from imgscore.groups.nearest import (
+    SKETCH_NUMBERS,
+    Frame,
+    make_frame,
+    near_order,
+    nearest_pairs,
+    unique_pairs,
+)
 from imgscore.groups.shots import BURST_SECONDS, Shot, shot_of
 from imgscore.store import similarity, traits, vectors
 from imgscore.store.schema import DIGEST_SIZE
@@ -56,7 +63,7 @@ def find_pairs(context: Context, task: FindPairs) -> Iterator[GroupsFound]:
         # Images of neighbouring cells are in the same blocks, so that few blocks read each image.
         place = np.empty(len(digests), np.int64)
         place[near_order(frame.pivots, cells[:, 0])] = np.arange(len(digests))
-        pairs = np.unique(pairs, axis=0)
+        pairs = unique_pairs(pairs)
         blocks = blocks_of(digests, pairs, place, task.block_pairs)
         if len(pairs) <= task.block_pairs:
             yield from _groups_of_few(txn, spec, digests, blocks)
