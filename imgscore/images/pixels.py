@@ -49,14 +49,22 @@ def working_pixels(image: Image.Image, target: tuple[int, int]) -> tuple[NDArray
     wide = image.mode in WIDE_MODES
     value_range = _value_range(image) if wide else (0.0, 1.0)
     background = _background(image) if image.has_transparency_data and not wide else WHITE
+    if rows >= image.height:  # The image is one band: most images of the web are.
+        band, opaque = _rgb(image, value_range, background)
+        return np.asarray(_reduced(band, factor_x, factor_y)), not opaque
     result = Image.new("RGB", (-(-image.width // factor_x), -(-image.height // factor_y)))
     transparent = False
     for top in range(0, image.height, rows):
         band = image.crop((0, top, image.width, min(top + rows, image.height)))
         band, opaque = _rgb(band, value_range, background)
         transparent = transparent or not opaque
-        result.paste(band.reduce((factor_x, factor_y)), (0, top // factor_y))
+        result.paste(_reduced(band, factor_x, factor_y), (0, top // factor_y))
     return np.asarray(result), transparent
+
+
+def _reduced(band: Image.Image, factor_x: int, factor_y: int) -> Image.Image:
+    """Return a band reduced by whole factors. Without a reduction, it is not copied."""
+    return band if (factor_x, factor_y) == (1, 1) else band.reduce((factor_x, factor_y))
 
 
 def luma_grids(pixels: NDArray[np.uint8]) -> tuple[bytes, bytes]:
@@ -101,13 +109,18 @@ def _rgb(
         values = np.nan_to_num(np.asarray(band, dtype=np.float64))
         values = np.clip((values - low) * (255.0 / (high - low)), 0, 255)
         return Image.fromarray(values.astype(np.uint8)).convert("RGB"), True
+    # `convert` would copy a band that has the mode already.
     if not band.has_transparency_data:
-        return band.convert("RGB"), True
-    band = band.convert("RGBA")
+        return (band if band.mode == "RGB" else band.convert("RGB")), True
+    band = band if band.mode == "RGBA" else band.convert("RGBA")
     alpha = band.getchannel("A")
+    extrema = alpha.getextrema()
+    if extrema == (255, 255):
+        return band.convert("RGB"), True
     result = Image.new("RGB", band.size, background)
-    result.paste(band, mask=alpha)
-    return result, alpha.getextrema() == (255, 255)
+    if extrema != (0, 0):
+        result.paste(band, mask=alpha)
+    return result, False
 
 
 def _value_range(image: Image.Image) -> tuple[float, float]:
