@@ -18,18 +18,20 @@ from imgscore.workers.order_messages import PrepareOrder
 LARGE_LIBRARY = 5_000
 
 
-def prepare(ctx: EngineContext, taste: str, refusals: Refusals) -> None:
+def prepare(ctx: EngineContext, taste: str, refusals: Refusals) -> bool:
     """Let a second worker load what the order after a training needs.
 
-    An error is ignored, because the worker can also load the files after the training.
+    Return False if this worker is busy; the caller must then try again. An error is ignored,
+    because the worker can also load the files after the training.
     """
     if ctx.config.head == "mlp" or cpus() == 1:
-        return  # An MLP is trained for minutes, and a single CPU is busy with the training.
+        return True  # An MLP is trained for minutes, and a single CPU is busy with the training.
     with ctx.store.read() as txn:
         if not _is_large(txn):
-            return
+            return True
     with suppress(ImgscoreError):
-        ctx.pool.submit(PrepareOrder(_watches(ctx, taste), list(refusals.current())))
+        return ctx.pool.submit(PrepareOrder(_watches(ctx, taste), list(refusals.current())))
+    return True
 
 
 def rescore_task(ctx: EngineContext, taste: str, head: str) -> Rescore | None:

@@ -197,8 +197,7 @@ class Trainer(Stage[Train | Rescore | PrepareOrder]):
                 self._score(taste, state, conditions.now)
             # Deferred writes would change the records that the order worker has loaded.
             if not state.is_prepared and self.ctx.store.deferred.is_empty:
-                state.is_prepared = True
-                order_preparation.prepare(self.ctx, taste, self._refusals)
+                state.is_prepared = order_preparation.prepare(self.ctx, taste, self._refusals)
         return effects
 
     def _may_train(self, state: TasteState, conditions: Conditions) -> bool:

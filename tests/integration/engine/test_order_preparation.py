@@ -69,6 +69,24 @@ def test_train_prepares_the_order_after_the_deferred_writes(
     assert empty == {Train: False, PrepareOrder: True}
 
 
+def test_train_while_the_order_worker_is_busy_prepares_the_order_later(
+    world: World, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may plan the order that labels before the training have caused."""
+    state = engine.trainer.tastes["default"]
+    monkeypatch.setattr(order_preparation, "cpus", lambda: 2)
+    monkeypatch.setattr(type(state), "missing", "")
+    world.pool.refuses = ("PrepareOrder", "Train")
+    state.is_prepared = False
+    engine.step(0.0)
+    engine.step(0.0)
+    assert sent(world) == [] and not state.is_prepared
+    world.pool.refuses = ("Train",)
+    engine.step(0.0)
+    engine.step(0.0)
+    assert [type(task) for task in sent(world)] == [PrepareOrder] and state.is_prepared
+
+
 def test_train_without_a_second_worker_is_no_problem(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
