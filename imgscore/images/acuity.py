@@ -34,6 +34,8 @@ FLAT_PERCENTILE = 5
 """The flattest twentieth of the tiles contains only noise."""
 BLACK, WHITE = 10, 245
 """The mean luma (0 to 255) outside of which a tile cannot show noise, because it is clipped."""
+PAPER_TONES = 4.0
+"""The entropy of the tones below which an image is a drawing, in bits. Its white is paper."""
 CLIPPED_BLACK, CLIPPED_WHITE = 5, 250
 """The mean values (0 to 255) of a square of pixels that count as clipped. Noise and compression
 change the mean of clipped pixels by up to five."""
@@ -109,11 +111,13 @@ class _Tiles(NamedTuple):
 
     `across`, `down`: the mean square of the second difference along the rows and the columns.
     `both`: the same along rows, then columns. An edge has little of it, but noise has much.
+    `detailed`: whether a tile can contain detail, bool [n]. White paper only shows noise.
     """
 
     across: NDArray[np.float32]
     down: NDArray[np.float32]
     both: NDArray[np.float32]
+    detailed: NDArray[np.bool_]
 
 
 def measure(pixels: NDArray[np.uint8], least_step: float = 1.0) -> Acuity:
@@ -131,14 +135,15 @@ def measure(pixels: NDArray[np.uint8], least_step: float = 1.0) -> Acuity:
     if ringing is not None:
         step = min(step, STEP_OF_RINGING * ringing)
     step = max(least_step, step)
-    found = levels(luma, step)
+    tones = _tones(luma)
+    found = levels(luma, step, has_paper=tones[0] < PAPER_TONES)
     following = [*(level.bits for level in found[1:]), 0.0]
     detail = sum(
         max(0.0, level.bits - ENLARGED_SHARE * half) * level.pixels**0.5
         for level, half in zip(found, following, strict=False)
     )
     sharpness, noise = (found[0].bits, found[0].variance ** 0.5) if found else (0.0, 0.0)
-    return Acuity(sharpness, detail, noise, step, highlights, shadows, *_tones(luma), ringing)
+    return Acuity(sharpness, detail, noise, step, highlights, shadows, *tones, ringing)
 
 
 class Level(NamedTuple):
@@ -149,15 +154,16 @@ class Level(NamedTuple):
     variance: float
 
 
-def levels(luma: Image.Image, step: float) -> list[Level]:
+def levels(luma: Image.Image, step: float, *, has_paper: bool) -> list[Level]:
     """Measure a grey image at its full size, and then at half the sides again and again.
 
     `step`: the step of its compression. Its noise is fine, so that each halving removes most of it.
+    `has_paper`: whether its white parts are paper, which shows noise, and are not clipped.
     """
     rounding = ROUNDING_SHARE * (step**2 - 1)
     found: list[Level] = []
     while len(found) < MAX_LEVELS and min(luma.size) >= MIN_SIDE:
-        tiles = _tiles(np.asarray(luma))
+        tiles = _tiles(np.asarray(luma), has_paper)
         found.append(Level(luma.width * luma.height, *_bits(tiles, rounding / 4 ** len(found))))
         luma = luma.reduce(2)
     return found
@@ -176,12 +182,14 @@ def _bits(tiles: _Tiles, rounding: float) -> tuple[float, float]:
     bits = 0.0
     for energies in (tiles.across / 6, tiles.down / 6):
         flat = float(np.percentile(energies, FLAT_PERCENTILE))
-        structure = max(0.0, float(np.percentile(energies - local, SHARP_PERCENTILE)) - flat)
+        structure = max(
+            0.0, float(np.percentile((energies - local)[tiles.detailed], SHARP_PERCENTILE)) - flat
+        )
         bits += np.log2(1 + structure / (flat + rounding + VISIBLE_VARIANCE)) / 4
     return float(bits), float(np.percentile(tiles.both, FLAT_PERCENTILE)) / 36
 
 
-def _tiles(grey: NDArray[np.uint8]) -> _Tiles:
+def _tiles(grey: NDArray[np.uint8], has_paper: bool) -> _Tiles:
     """Return the energies of the tiles of a grey image, uint8 [h, w], without clipped tiles."""
     height, width = grey.shape
     side = min(TILE_PIXELS, max(MIN_TILE_PIXELS, isqrt(height * width // MIN_TILES)))
@@ -193,10 +201,11 @@ def _tiles(grey: NDArray[np.uint8]) -> _Tiles:
         band = grey[first * step : (first + count) * step + 2].astype(np.int16)
         parts.append(_band(band, count, step, max(1, (width - 2) // side)))
     across, down, both, mean = (np.concatenate(values) for values in zip(*parts, strict=True))
-    usable = (mean > BLACK) & (mean < WHITE)
-    if not usable.any():
-        usable[:] = True
-    return _Tiles(across[usable], down[usable], both[usable])
+    detailed = (mean > BLACK) & (mean < WHITE)
+    if not detailed.any():
+        detailed[:] = True
+    usable = detailed | (mean >= WHITE) if has_paper else detailed
+    return _Tiles(across[usable], down[usable], both[usable], detailed[usable])
 
 
 def _band(
