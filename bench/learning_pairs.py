@@ -26,14 +26,8 @@ from imgscore.heads.base import Examples
 from imgscore.heads.features import Features
 from imgscore.heads.graph import graph_kernel
 from imgscore.heads.groups import split_answers
-from imgscore.heads.kernel_solver import (
-    GAMMA,
-    GRAPH_WEIGHTS,
-    NOISES,
-    Inputs,
-    rbf,
-    solve_exactly,
-)
+from imgscore.heads.kernel import DEFAULTS
+from imgscore.heads.kernel_solver import GAMMA, Inputs, rbf, solve_exactly
 from imgscore.heads.measures import Ranking
 from imgscore.heads.pair_choice import choose_pairs
 from imgscore.heads.preferences import Answers
@@ -89,8 +83,7 @@ class Library:
 
         The figure is the held-out accuracy of the comparisons with a better image.
         """
-        chosen = {"gamma": GAMMA, "reaches": [*GRAPH_WEIGHTS], "noises": [*NOISES]}
-        chosen |= {"curves": [0.0], **settings}
+        chosen = {**DEFAULTS, "trait_weight": 0.0, **settings}
         upper = upper_side(answers.grades)
         folds = split_answers(upper, answers.comparisons, np.arange(len(images)))
         rows = self.rows[images]

@@ -46,15 +46,16 @@ CHANCE_DRAWS = 10
 """the number of draws of labels from scores"""
 SETTINGS: dict[str, dict[str, Any]] = {
     "shipped": {},
-    "similarity alone": {"reaches": [0.0]},
-    "graph 1": {"reaches": [1.0]},
+    "graph 0": {"reaches": [0.0]},
+    "graph 2": {"reaches": [2.0]},
     "graph 8": {"reaches": [8.0]},
     "gamma 0.3": {"gamma": 0.3},
     "gamma 3": {"gamma": 3.0},
-    "traits 0": {"curves": [0.0]},
-    "traits 1": {"curves": [1.0]},
-    "noise 0.1": {"noises": [0.1]},
-    "noise 1": {"noises": [1.0]},
+    "traits 0": {"trait_weight": 0.0},
+    "traits 0.3": {"trait_weight": 0.3},
+    "traits 3": {"trait_weight": 3.0},
+    "noise 0.3": {"noise": 0.3},
+    "noise 3": {"noise": 3.0},
 }
 """candidates of the table `rotated`, as settings of KernelRecipe.fit"""
 

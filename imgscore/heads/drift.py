@@ -19,7 +19,6 @@ from imgscore.heads.kernel_solver import (
     CONSTANT_VARIANCE,
     MIN_NOISE,
     Inputs,
-    balanced_weights,
     rbf,
 )
 from imgscore.heads.sides import MIN_SIDE, smaller_side, upper_side
@@ -91,7 +90,7 @@ def recency(
     """Return the weights [n] of labels after a change of the taste, or None without a change.
 
     `inputs`: of the labelled images, in the order of `grades` and `times`. `settings`: those of the
-    recipe. The process that explains the labels has the mean kernel of all processes of the head.
+    recipe. The process that explains the labels has the additive trait kernel.
     """
     age = ages(times)
     used = np.argsort(age, kind="stable")[:MAX_LABELS][::-1]
@@ -127,7 +126,7 @@ def _first_of_new_taste(kernel: Matrix, grades: Matrix, age: Ints) -> int | None
     contains (Rasmussen and Williams 2006, algorithm 2.1).
     """
     target, upper = 2 * grades - 1, upper_side(grades.astype(np.float32))
-    covariance = kernel + np.diag(np.maximum(NOISE / balanced_weights(grades), MIN_NOISE))
+    covariance = kernel + np.diag(np.maximum(NOISE / _balanced_weights(grades), MIN_NOISE))
     densities, losses = _explained(covariance, target)
 
     def best_of(changes: Iterable[int]) -> int | None:
@@ -161,7 +160,7 @@ def _mean_kernel(inputs: Inputs, used: Ints, settings: Mapping[str, Any]) -> Mat
         kernel += weight * inputs.far[np.ix_(used, used)]
         total += weight
     if inputs.traits is not None:
-        weight = max(settings["curves"])
+        weight = float(settings["trait_weight"])
         knots = knot_weights(inputs.traits[used])
         kernel += weight * trait_kernel(knots, knots)
         total += weight
@@ -182,3 +181,15 @@ def _explained(covariance: Matrix, target: Matrix) -> tuple[Matrix, Matrix]:
     grade = (target + 1) / 2
     loss = np.logaddexp(0, SLOPE * output) - grade * SLOPE * output
     return -0.5 * whitened**2 - np.log(np.diag(lower)), loss
+
+
+def _balanced_weights(grades: Matrix) -> Matrix:
+    """Return weights [n] of labels with a mean of 1. All keeps have the weight of all trashes.
+
+    A label of grade g counts as g keep labels and 1 - g trash labels. If there is only one kind of
+    label, each weight is 1.
+    """
+    share = grades.mean()
+    if not 0 < share < 1:
+        return np.ones(len(grades))
+    return np.asarray(grades * (0.5 / share) + (1 - grades) * (0.5 / (1 - share)))

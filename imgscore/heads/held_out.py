@@ -9,25 +9,24 @@ import numpy as np
 
 from imgscore.heads.arrays import Bools, Floats, Ints
 from imgscore.heads.base import Scores
-from imgscore.heads.calibration import fit_platt, fit_slope, sigmoid
+from imgscore.heads.calibration import SLOPE_MEAN, fit_platt, fit_slope, sigmoid
 from imgscore.heads.preferences import Answers, Matrix, wins_of
 from imgscore.heads.sides import upper_side
 
 
-def loss_of(outputs: Matrix, answers: Answers) -> tuple[float, float]:
-    """Return the total log loss of held-out outputs after calibration, in nats, and their slope.
+def loss_of(outputs: Matrix, answers: Answers) -> float:
+    """Return the total log loss of held-out outputs after calibration, in nats.
 
-    The loss of the labels and the loss of the comparisons are calibrated separately. The slope is
-    that of the comparisons, if there are any.
+    The loss of the labels and the loss of the comparisons are calibrated separately.
     """
-    labels, total, slope = len(answers.grades), 0.0, 1.0
+    labels, total = len(answers.grades), 0.0
     if labels:
-        total, slope = _log_loss(outputs[:labels], answers.grades, answers.weights)
+        total = _log_loss(outputs[:labels], answers.grades, answers.weights)
     if len(answers.comparisons):
-        odds, slope = comparison_odds(outputs, answers.comparisons)
+        odds, _ = comparison_odds(outputs, answers.comparisons)
         wins = wins_of(answers.comparisons)
         total += float((np.logaddexp(0, odds) - wins * odds).sum())
-    return total, slope
+    return total
 
 
 def comparison_odds(outputs: Matrix, comparisons: Ints) -> tuple[Matrix, float]:
@@ -41,15 +40,15 @@ def comparison_odds(outputs: Matrix, comparisons: Ints) -> tuple[Matrix, float]:
     return slope * difference, slope
 
 
-def _log_loss(outputs: Matrix, grades: Matrix, weights: Matrix | None) -> tuple[float, float]:
-    """Return the total log loss of held-out outputs after calibration, in nats, and their slope.
+def _log_loss(outputs: Matrix, grades: Matrix, weights: Matrix | None) -> float:
+    """Return the total log loss of held-out outputs after calibration, in nats.
 
     The log loss of a label of grade g is g times the loss of keep plus 1 - g times that of trash.
     """
     slope, offset = fit_platt(outputs, grades, weights)
     odds = slope * outputs + offset
     losses = grades * np.logaddexp(0, -odds) + (1 - grades) * np.logaddexp(0, odds)
-    return float(losses.sum() if weights is None else weights @ losses), slope
+    return float(losses.sum() if weights is None else weights @ losses)
 
 
 def calibrate(
@@ -66,9 +65,9 @@ def calibrate(
 def _fit(
     outputs: Matrix, grades: Floats, upper: Bools, used: Bools, weights: Matrix | None
 ) -> tuple[float, float]:
-    """Call fit_platt. If the used rows lack one side, return slope 1 and offset 0."""
+    """Call fit_platt. If the used rows lack one side, return its usual slope and offset 0."""
     if upper[used].all() or not upper[used].any():
-        return 1.0, 0.0
+        return SLOPE_MEAN, 0.0
     return fit_platt(outputs[used], grades[used], None if weights is None else weights[used])
 
 

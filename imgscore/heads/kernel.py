@@ -1,9 +1,10 @@
 """The default head: Gaussian processes on similarity and on a graph of the library.
 
-Training solves several Gaussian processes with different graph weights and noises. Each solution is
-in closed form and also contains held-out outputs. The head is the weighted average of the
-processes. A process with a smaller held-out loss has a larger weight. All processes are sums over
-the same images, and the average is therefore also a sum over these images. The head needs no torch.
+Training solves several Gaussian processes with different graph weights and trait kernels. Each
+solution is in closed form and also contains held-out outputs. The head is the weighted average of
+the processes. A process with a smaller held-out loss has a larger weight. All processes are sums
+over the same images, and the average is therefore also a sum over these images. The head needs no
+torch.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ from imgscore.heads.held_out import calibrate, calibrated_by_fold, comparison_od
 from imgscore.heads.kernel_solver import (
     GAMMA,
     GRAPH_WEIGHTS,
-    NOISES,
-    TRAIT_WEIGHTS,
+    NOISE,
+    TRAIT_WEIGHT,
     Inputs,
     solve_exactly,
 )
@@ -40,13 +41,20 @@ from imgscore.heads.scorer import Scorer
 from imgscore.heads.trait_curves import TraitCurves
 
 KIND = "kernel"
-MAX_SETTINGS = 100
-"""The largest number of graph weights or noises in the settings of a head that is read."""
 MAX_MIDDLE_SAMPLE = 1000
 """The largest number of images of the library whose median output is the score 0.5 of a head
 without calibration. The median of 1,000 images is exact to a few hundredths."""
-MAX_GAMMA = 1e3
-"""The largest gamma of a head that is read. Trained heads have GAMMA, which is far smaller."""
+DEFAULTS: Mapping[str, Any] = {
+    "gamma": GAMMA,
+    "reaches": [*GRAPH_WEIGHTS],
+    "trait_weight": TRAIT_WEIGHT,
+    "noise": NOISE,
+}
+"""The settings of the recipe. Heads of older versions have further settings, which are not used."""
+MAX_WEIGHTS = 100
+"""The largest number of graph weights in the settings of a head that is read."""
+MAX_SETTING = 1e3
+"""The largest setting of a head that is read. Those of DEFAULTS are far smaller."""
 
 
 @dataclass(frozen=True)
@@ -177,9 +185,8 @@ class KernelHead:
 class KernelRecipe:
     """The recipe of the kernel head; see base.Recipe.
 
-    There are four settings: `gamma` (a number), `reaches` (a list of graph weights), `curves` (a
-    list of weights of the trait kernel) and `noises` (a list of noise variances). A head of an
-    older version has no setting `curves`, which means a weight of 0.
+    There are four settings: `gamma`, `reaches` (a list of graph weights), `trait_weight` (of the
+    trait kernel) and `noise` (the noise variance of a label).
     """
 
     kind = KIND
@@ -197,9 +204,7 @@ class KernelRecipe:
         them.
         """
         examples.check()
-        inputs = Inputs.of(
-            examples, with_graph=max((settings or {}).get("reaches", GRAPH_WEIGHTS)) > 0
-        )
+        inputs = Inputs.of(examples, with_graph=max(_chosen(settings)["reaches"]) > 0)
         return self.fit_inputs(examples, inputs, folds, settings)
 
     def fit_inputs(
@@ -210,15 +215,7 @@ class KernelRecipe:
         settings: Mapping[str, Any] | None = None,
     ) -> Fitted:
         """Train a kernel head on `inputs`, which many trainings over one library can share."""
-        # Use lists, because JSON has no tuples. The settings are then unchanged after a head is
-        # saved and loaded.
-        chosen = {
-            "gamma": GAMMA,
-            "reaches": [*GRAPH_WEIGHTS],
-            "curves": [0.0] if "gamma" in (settings or {}) else [*TRAIT_WEIGHTS],
-            "noises": [*NOISES],
-            **(settings or {}),
-        }
+        chosen = _chosen(settings)
         labels, comparisons = len(examples), examples.comparisons
         if folds is None:
             folds = split_answers(examples.upper, comparisons, examples.all_groups)
@@ -275,6 +272,12 @@ class KernelRecipe:
         return head
 
 
+def _chosen(settings: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the settings of a training: DEFAULTS, changed by those of `settings` that exist."""
+    known = {name: value for name, value in (settings or {}).items() if name in DEFAULTS}
+    return {**DEFAULTS, **known}
+
+
 def centred(head: KernelHead, examples: Examples) -> tuple[KernelHead, float]:
     """Return the head with a score of 0.5 for the middle image of the library, and the change.
 
@@ -303,8 +306,7 @@ def _check(head: KernelHead) -> None:
     require(head.far is None or head.far.shape == (nodes, columns), "far does not fit")
     weights = [head.near, head.constant] + ([] if head.far is None else [head.far])
     require(all(weight.dtype == np.float32 for weight in weights), "the weights are not float32")
-    for name in ("reaches", "noises"):
-        numbers = head.settings[name]
-        fits = isinstance(numbers, list) and 0 < len(numbers) <= MAX_SETTINGS
-        require(fits and all(0 <= float(number) <= MAX_GAMMA for number in numbers), name)
-    require(0 <= float(head.settings["gamma"]) <= MAX_GAMMA, "gamma is out of bounds")
+    for name in ("gamma", *(DEFAULTS.keys() & head.settings.keys())):
+        numbers = head.settings[name] if name == "reaches" else [head.settings[name]]
+        require(isinstance(numbers, list) and 0 < len(numbers) <= MAX_WEIGHTS, name)
+        require(all(0 <= float(number) <= MAX_SETTING for number in numbers), name)

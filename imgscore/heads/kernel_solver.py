@@ -46,21 +46,21 @@ landmark is a labelled image with a coefficient in the head. If there are more l
 MAX_EXACT_LABELS images are landmarks, in a Nyström approximation without a graph. The number is
 also the largest number of labelled and compared images, and of labels and comparisons."""
 GRAPH_WEIGHTS = (0.0, 8.0)
-"""The weights of the graph kernel in the processes. The weight of the similarity is 1. The graph
+"""The weights of the graph kernel in the processes. The weight of the similarity is 1. A process
+without the graph is needed for libraries without clusters, and for tastes that cut them. The graph
 weights are stored with a head as the setting "reaches"."""
 PRIOR_ODDS = 0.1
 """The prior odds of a graph weight against the next larger graph weight, for ten labels. With ten
 labels, the graph is usually better, but so few held-out labels cannot show this. For n labels, the
 odds are PRIOR_ODDS to the power of 10 / n."""
-TRAIT_WEIGHTS = (0.0, 1.0)
-"""The weights of the trait kernel (see trait_curves.py) in the processes. The weight of the
-similarity is 1. The trait weights are stored with a head as the setting "curves"."""
-NOISES = (0.1, 1.0)
-"""The noise variances of a label in the processes, in units of the target ±1 of keep and trash."""
+TRAIT_WEIGHT = 1.0
+"""The weight of the trait kernel (see trait_curves.py). The weight of the similarity is 1."""
+NOISE = 1.0
+"""The noise variance of a label, in units of the target ±1 of keep and trash."""
 PAIR_SCALE = 1.0
-"""The scale of a comparison (see preferences.py) in a process of noise variance 1, in units of the
-target. In a process of noise v, the scale is the square root of v times this number. Values of 0.5
-and 2 give equally good results (bench/LEARNING.md)."""
+"""The scale of a comparison (see preferences.py) at a noise variance of 1, in units of the target.
+With the noise variance v, the scale is the square root of v times this number. Values of 0.5 and 2
+give equally good results (bench/LEARNING.md)."""
 MIN_NOISE = 1e-3
 """The smallest noise variance of a label. With a smaller variance, the covariance matrix would be
 ill-conditioned, because the kernels are only float32."""
@@ -102,8 +102,7 @@ class Process(NamedTuple):
 
     `shares`: the shares of the similarity and of the graph in the kernel.
     `trait_shares`: [k], the share of each trait in the kernel.
-    `loss`: the total held-out log loss, in nats, minus the logarithm of the prior of its traits.
-    `slope`: the log-odds of a held-out output of 1, after calibration.
+    `loss`: the total held-out log loss, in nats, minus the logarithm of the prior weight.
     `weights`: [n, 1 + folds], the weights of the labelled and of the compared images, and of the
     library's mean if it is used. Column 0 was trained on all answers, and column 1 + i was trained
     without fold i.
@@ -113,7 +112,6 @@ class Process(NamedTuple):
     shares: tuple[float, float]
     trait_shares: Matrix
     loss: float
-    slope: float
     weights: Matrix
     held_out: Matrix
 
@@ -238,22 +236,22 @@ def solve_exactly(
     count, fold_count = len(folds), int(folds.max()) + 1
     mean = None if len(answers.comparisons) else inputs.mean
     size = answers.count + (mean is not None)
-    noise_factor = 1 / balanced_weights(answers.grades, answers.weights)
     pair_scale = settings.get("pair_scale", PAIR_SCALE)
     kernels = _Kernels.of(inputs, mean, settings["gamma"])
-    mixtures = _trait_mixtures(kernels, answers, noise_factor, settings)
+    noise, trait_weight = settings["noise"], settings["trait_weight"]
+    label_noise = np.maximum(noise / answers.label_weights, MIN_NOISE)
+    mixtures = _trait_mixtures(kernels, answers, label_noise, settings)
     graph_weights = [0.0] if kernels.graph is None else settings["reaches"]
     processes: list[Process] = []
-    for graph_weight, mixture, noise in product(graph_weights, mixtures, settings["noises"]):
-        total = 1 + graph_weight + mixture.weights.sum()
+    for graph_weight, mixture in product(graph_weights, mixtures):
+        total = 1 + graph_weight + trait_weight * mixture.weights.sum()
         kernel = kernels.similarity / total
         if kernels.graph is not None and graph_weight > 0:
             kernel += graph_weight / total * kernels.graph
         if mixture.kernel is not None:
-            kernel += mixture.kernel / total
+            kernel += trait_weight / total * mixture.kernel
         kernel += CONSTANT_VARIANCE
         covariance = answers.covariance(kernel)
-        label_noise = np.maximum(noise * noise_factor, MIN_NOISE)
         if len(answers.comparisons):
             target, variance = sites_of(answers, covariance, label_noise, pair_scale * noise**0.5)
         else:
@@ -273,12 +271,13 @@ def solve_exactly(
         fold_weights = answers.image_weights(fold_weights, count)
         if len(answers.comparisons):
             outputs = (kernel @ fold_weights)[np.arange(count), 1 + folds]
+        larger = sum(weight > graph_weight for weight in graph_weights)
+        log_prior = mixture.log_prior + 10 / answers.evidence * np.log(PRIOR_ODDS) * larger
+        loss = loss_of(outputs, answers) - log_prior
         shares = 1 / total, graph_weight / total
-        loss, slope = loss_of(outputs, answers)
-        loss -= mixture.log_prior
-        traits = mixture.weights / total
-        processes.append(Process(shares, traits, loss, slope, fold_weights, outputs))
-    return _average(inputs, kernels, processes, answers.evidence)
+        traits = trait_weight / total * mixture.weights
+        processes.append(Process(shares, traits, loss, fold_weights, outputs))
+    return _average(inputs, kernels, processes)
 
 
 def _targets(
@@ -291,9 +290,9 @@ def _targets(
 
 
 class _TraitMixture(NamedTuple):
-    """A trait kernel. `weights`: [k], the weight of each trait. The similarity has the weight 1.
+    """A trait kernel: the sum of the kernels of all traits times their `weights` [k].
 
-    `kernel`: [n, n], the sum of the kernels times their weights, or None if all weights are 0.
+    `kernel`: [n, n], or None if there is no trait. The sum of the weights is then 0, else 1.
     `log_prior`: the logarithm of the prior weight of its processes.
     """
 
@@ -303,53 +302,41 @@ class _TraitMixture(NamedTuple):
 
 
 def _trait_mixtures(
-    kernels: _Kernels, answers: Answers, noise_factor: Matrix, settings: Mapping[str, Any]
+    kernels: _Kernels, answers: Answers, label_noise: Matrix, settings: Mapping[str, Any]
 ) -> list[_TraitMixture]:
     """Return the trait kernels of all processes.
 
-    Each trait weight of the settings makes an additive kernel. If there are few labels and no
-    comparisons, single traits are tried, too. All of them together have the prior weight of an
+    The first one is the additive kernel, the mean over all traits. If there are few labels and no
+    comparisons, single traits are tried, too. All of them together have the prior weight of the
     additive kernel.
     """
-    if kernels.knots is None:
-        return [_TraitMixture(np.zeros(0), None)]
+    weight = settings["trait_weight"]
+    if kernels.knots is None or not weight:
+        return [_TraitMixture(np.zeros(0 if kernels.knots is None else len(kernels.knots)), None)]
     count = len(kernels.knots)
-    mixtures = []
-    for weight in settings["curves"]:
-        if weight <= 0:
-            mixtures.append(_TraitMixture(np.zeros(count), None))
-            continue
-        additive = weight * trait_kernel(kernels.knots, kernels.knots)
-        mixtures.append(_TraitMixture(np.full(count, weight / count), additive))
-        if len(answers.comparisons) or answers.count > MAX_LABELS:
-            continue
-        noise = max(settings["noises"])
-        label_noise = np.maximum(noise * noise_factor, MIN_NOISE)
-        target, variance = _targets(answers, label_noise, noise, len(kernels.similarity))
-        scale = (weight / (1 + weight)) ** 0.5
-        base = kernels.similarity / (1 + weight) + CONSTANT_VARIANCE
-        for trait in probable_traits(base, scale * kernels.knots, target, variance):
-            kernel = weight * single_kernel(kernels.knots[trait])
-            alone = weight * np.eye(count)[trait]
-            mixtures.append(_TraitMixture(alone, kernel, -float(np.log(count))))
+    additive = trait_kernel(kernels.knots, kernels.knots)
+    mixtures = [_TraitMixture(np.full(count, 1 / count), additive)]
+    if len(answers.comparisons) or answers.count > MAX_LABELS:
+        return mixtures
+    size = len(kernels.similarity)
+    target, variance = _targets(answers, label_noise, settings["noise"], size)
+    base = kernels.similarity / (1 + weight) + CONSTANT_VARIANCE
+    knots = (weight / (1 + weight)) ** 0.5 * kernels.knots
+    for trait in probable_traits(base, knots, target, variance):
+        alone = single_kernel(kernels.knots[trait])
+        mixtures.append(_TraitMixture(np.eye(count)[trait], alone, -float(np.log(count))))
     return mixtures
 
 
-def _average(
-    inputs: Inputs, kernels: _Kernels, processes: list[Process], answers: float
-) -> Solution:
-    """Return the average of the processes' log-odds, weighted by e^-loss · prior.
+def _average(inputs: Inputs, kernels: _Kernels, processes: list[Process]) -> Solution:
+    """Return the average of the processes' outputs, weighted by e^-loss · prior.
 
-    This method is pseudo-Bayesian model averaging. The result is divided by the mean slope, so that
-    it has the scale of the outputs. `answers`: see Answers.evidence.
+    This method is pseudo-Bayesian model averaging.
     """
     shares = np.array([process.shares for process in processes])
     trait_shares = np.array([process.trait_shares for process in processes])
     losses = np.array([process.loss for process in processes])
-    # Rounded, because the weight is the ratio of two rounded shares.
-    rank = np.unique((shares[:, 1] / shares[:, 0]).round(6), return_inverse=True)[1]
-    log_trust = -losses + 10 / answers * np.log(PRIOR_ODDS) * (rank.max() - rank)
-    trust = np.exp(log_trust - log_trust.max()) * [process.slope for process in processes]
+    trust = np.exp(losses.min() - losses)
     trust /= trust.sum()
     weights = np.stack([process.weights for process in processes])
     near, linked = np.einsum("t,tk,tij->kij", trust, shares, weights)
@@ -367,17 +354,3 @@ def _average(
         curved = np.einsum("t,tk,tij->kij", trust, trait_shares, weights)
         curves = TraitCurves(inputs.scale, curves_of(kernels.knots, curved))
     return Solution(near, far, constant, outputs, curves)
-
-
-def balanced_weights(grades: Matrix, weights: Matrix | None = None) -> Matrix:
-    """Return the weights [n] of labels, multiplied by factors with a weighted mean of 1.
-
-    `weights`: [n], or None for equal weights of 1. The resulting weights of the keep labels have
-    the same sum as those of the trash labels. A label of grade g counts as g keep labels and 1 - g
-    trash labels. If there is only one kind of label, each factor is 1.
-    """
-    own = np.ones(len(grades)) if weights is None else weights
-    share = own @ grades / own.sum() if len(grades) else 0.5
-    if not 0 < share < 1:
-        return own
-    return np.asarray(own * (grades * (0.5 / share) + (1 - grades) * (0.5 / (1 - share))))

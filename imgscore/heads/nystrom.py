@@ -10,13 +10,11 @@ from numpy.typing import NDArray
 
 from imgscore.heads.arrays import BLOCK_ROWS, Floats, Ints, inverse_of_lower
 from imgscore.heads.fold_solver import solve_without
-from imgscore.heads.held_out import loss_of
 from imgscore.heads.kernel_solver import (
     CONSTANT_VARIANCE,
     PAIR_SCALE,
     Inputs,
     Solution,
-    balanced_weights,
     rbf,
 )
 from imgscore.heads.preferences import Answers, Matrix, Sites, newton
@@ -37,13 +35,12 @@ def solve_by_nystrom(
     """Solve one process for many answers, with similarity and trait kernel, without the graph.
 
     The landmarks are the nodes of `inputs`. The approximation is that of Williams and Seeger
-    (2001). The function tries all noises and uses the noise with the smallest held-out loss. See
-    kernel_solver.solve_exactly for the parameters.
+    (2001). See kernel_solver.solve_exactly for the parameters.
     """
-    trait_weight = 0.0 if inputs.traits is None else float(max(settings["curves"]))
+    trait_weight = 0.0 if inputs.traits is None else float(settings["trait_weight"])
     rows, root = _rows(inputs, settings["gamma"], trait_weight)
     labels, fold_count = len(answers.grades), int(folds.max()) + 1
-    root_weight = np.sqrt(balanced_weights(answers.grades, answers.weights))
+    root_weight = np.sqrt(answers.label_weights)
     target = 2 * answers.grades - 1
     size = rows.shape[1]
     grams = np.empty((fold_count, size, size), np.float32)
@@ -55,28 +52,22 @@ def solve_by_nystrom(
         grams[fold] = weighted.T @ weighted
         moments[fold] = weighted.T @ (root_weight[held] * target[held])
     gram, moment = grams.sum(axis=0, dtype=np.float64), moments.sum(axis=0)
-    best: tuple[float, Matrix, Matrix] | None = None
-    for noise in settings["noises"]:
-        ridge = noise * np.eye(size)
-        pairs = _Pairs(answers, rows, folds, noise, settings.get("pair_scale", PAIR_SCALE))
-        pairs.find_sites(gram + ridge, moment)
-        more, more_moment = pairs.sums(np.ones(len(pairs), bool))
-        total, total_moment = gram + more + ridge, moment + more_moment
-        held_grams, held_moments = [*grams], [*moments]
-        for fold in range(fold_count if len(pairs) else 0):
-            more, more_moment = pairs.sums(pairs.touch(fold))
-            held_grams[fold] = (grams[fold] + more).astype(np.float32)
-            held_moments[fold] = moments[fold] + more_moment
-        coefficients = solve_without(total, total_moment, held_grams, np.array(held_moments))
-        outputs = np.empty(len(folds))
-        for fold in range(fold_count):
-            held = np.flatnonzero(folds == fold)
-            outputs[held] = rows[held] @ coefficients[:, 1 + fold].astype(np.float32)
-        loss, _ = loss_of(outputs, answers)
-        if best is None or loss < best[0]:
-            best = (loss, coefficients, outputs)
-    assert best is not None
-    _, coefficients, outputs = best
+    ridge = settings["noise"] * np.eye(size)
+    scale = settings.get("pair_scale", PAIR_SCALE)
+    pairs = _Pairs(answers, rows, folds, settings["noise"], scale)
+    pairs.find_sites(gram + ridge, moment)
+    more, more_moment = pairs.sums(np.ones(len(pairs), bool))
+    total, total_moment = gram + more + ridge, moment + more_moment
+    held_grams, held_moments = [*grams], [*moments]
+    for fold in range(fold_count if len(pairs) else 0):
+        more, more_moment = pairs.sums(pairs.touch(fold))
+        held_grams[fold] = (grams[fold] + more).astype(np.float32)
+        held_moments[fold] = moments[fold] + more_moment
+    coefficients = solve_without(total, total_moment, held_grams, np.array(held_moments))
+    outputs = np.empty(len(folds))
+    for fold in range(fold_count):
+        held = np.flatnonzero(folds == fold)
+        outputs[held] = rows[held] @ coefficients[:, 1 + fold].astype(np.float32)
     constant = np.sqrt(CONSTANT_VARIANCE) * coefficients[-1]
     near = root @ coefficients[: len(root)] * (1 + trait_weight) ** -0.5
     curves = None

@@ -61,6 +61,11 @@ class Answers:
         return self.count if self.weights is None else float(self.weights.sum())
 
     @property
+    def label_weights(self) -> Matrix:
+        """[l]: the weights of the labels."""
+        return np.ones(len(self.grades)) if self.weights is None else self.weights
+
+    @property
     def wins(self) -> Matrix:
         """[m]: 1 for a comparison with a better image, and 0.5 for "same"."""
         return wins_of(self.comparisons)

@@ -92,9 +92,10 @@ def test_load_wrong_shapes_and_types_are_refused(parts, tmp_path: Path, kind: st
     [
         {"spans": [[0, 41]]}, {"spans": [[-1, 20], [20, 40]]}, {"spans": [[0, 30], [20, 40]]},
         {"spans": []}, {"spans": [[0, 10**30]]}, {"weights": [1e30, 1]}, {"rooted": [True]},
-        {"settings": {}}, {"settings": {"gamma": 1e30, "reaches": [0], "noises": [1]}},
-        {"settings": {"gamma": 1, "reaches": [float("nan")], "noises": [1]}},
-        {"settings": {"gamma": 1, "reaches": [0] * 10_000, "noises": [1]}}, {"embedder": "other"},
+        {"settings": {}}, {"settings": {"gamma": 1e30}}, {"settings": {"gamma": float("nan")}},
+        {"settings": {"gamma": 1, "noise": [1] * 10_000}},
+        {"settings": {"gamma": 1, "reaches": [0] * 10_000}},
+        {"settings": {"gamma": 1, "reaches": 1}}, {"embedder": "other"},
     ],
 )  # fmt: skip
 def test_load_wrong_sections_or_settings_are_refused(

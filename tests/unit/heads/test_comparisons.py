@@ -158,7 +158,7 @@ def test_fit_held_out_odds_are_like_those_of_a_head_without_the_fold(
     if landmarks:
         monkeypatch.setattr("imgscore.heads.kernel_solver.MAX_EXACT_LABELS", 100)
     examples = compared(20, 60, 0.3)
-    settings = {"reaches": [0.0], "noises": [1.0]}
+    settings = {"reaches": [0.0]}
     fitted = KernelRecipe().fit(examples, None, settings)
     first, second = fitted.folds[examples.comparisons[:, :2]].T
     held = first == 0

@@ -101,7 +101,7 @@ def test_fit_many_labels_uses_landmarks(made_up, monkeypatch):
 def test_fit_held_out_scores_equal_training_without_the_fold(made_up):
     examples = made_up(40)
     folds = np.arange(40) % 4
-    fixed = {"noises": (0.1,), "reaches": (1.0,)}
+    fixed = {"noise": 0.1, "reaches": [1.0]}
     all_labels = KernelRecipe().fit(examples, folds, fixed)
     # The closed form ranks a fold like a head that is trained without it.
     without_fold = KernelRecipe().fit(examples.take(folds != 0), None, fixed).head

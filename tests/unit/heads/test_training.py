@@ -115,10 +115,19 @@ def test_train_compares_on_unseen_labels_only(made_up):
 
 def test_train_with_other_settings_compares_on_same_folds(made_up):
     examples = made_up(80)
-    previous = KernelRecipe().fit(examples, None, {"noises": (1.0,), "reaches": (0.0,)}).head
+    previous = KernelRecipe().fit(examples, None, {"reaches": [0.0]}).head
     report = train(examples, previous=previous, seen=np.ones(80, bool)).report
     assert report.comparison is not None
     assert report.comparison.basis == "same folds"
+
+
+def test_train_after_an_older_version_compares_with_todays_settings(made_up):
+    examples = made_up(80)
+    older = {"gamma": 1.0, "reaches": [0.0, 8.0], "curves": [0.0, 1.0], "noises": [0.1, 1.0]}
+    previous = replace(KernelRecipe().fit(examples).head, settings=older)
+    trained = train(examples, previous=previous, seen=np.ones(80, bool))
+    assert trained.report.accepted
+    assert trained.report.settings == dict(KernelRecipe().fit(examples).head.settings)
 
 
 @pytest.mark.parametrize("share", [1 / 6, 5 / 6])

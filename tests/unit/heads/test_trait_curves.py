@@ -120,7 +120,7 @@ def test_fit_taste_of_one_trait_is_learned_by_its_curve(with_traits, monkeypatch
     monkeypatch.setattr("imgscore.heads.kernel_solver.MAX_EXACT_LABELS", limit)
     examples, test = with_traits(160), with_traits(400, seed=1)
     with_curves = KernelRecipe().fit(examples).head
-    without = KernelRecipe().fit(examples, None, {"curves": [0.0]}).head
+    without = KernelRecipe().fit(examples, None, {"trait_weight": 0.0}).head
     assert auc_of(with_curves, test) > 0.9 > auc_of(without, test) + 0.1
 
 
@@ -129,7 +129,7 @@ def test_fit_held_out_scores_agree_with_the_heads_scores(with_traits, monkeypatc
     monkeypatch.setattr("imgscore.heads.kernel_solver.MAX_EXACT_LABELS", limit)
     examples = with_traits(160)
     folds = np.arange(160) % 4
-    fixed = {"noises": [0.1], "reaches": [0.0], "curves": [1.0]}
+    fixed = {"noise": 0.1, "reaches": [0.0]}
     held_out = KernelRecipe().fit(examples, folds, fixed).held_out.score
     without_fold = KernelRecipe().fit(examples.take(folds != 0), None, fixed).head
     held = folds == 0
@@ -163,11 +163,10 @@ def test_head_with_curves_is_saved_and_read(with_traits, tmp_path):
 
 def test_head_of_an_older_version_scores_without_curves(with_traits):
     examples = with_traits(60)
-    older = {"gamma": 1.0, "reaches": [0.0, 1.0, 8.0], "noises": [0.1, 1.0]}
-    head = KernelRecipe().fit(examples, None, older).head
+    head = KernelRecipe().fit(examples, None, {"trait_weight": 0.0}).head
     arrays, values = head.state()
     assert "curves" not in arrays
-    del values["settings"]["curves"]
+    values["settings"] = {"gamma": 1.0, "reaches": [0.0, 1.0, 8.0], "noises": [0.1, 1.0]}
     restored = KernelRecipe().restore(arrays, values)
     scores = head.score(examples.embeddings, examples.extras).score
     assert np.array_equal(restored.score(examples.embeddings, examples.extras).score, scores)
