@@ -1,19 +1,22 @@
 """Measures the CPU time of the data of a review with many images: gather, write, read and page.
 
 `python -m bench.review_data [IMAGES]`. The store is made first: all images have traits, a score and
-a measured quality, nearly all are in groups of 30, and 300 have a label.
+a measured quality, nearly all are in groups of 30, and 300 have a label. At the end, `imgscore
+review` is started without a daemon, until it prints the address and until it has the data.
 """
 
 import argparse
 import json
 import os
 import random
+import subprocess
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from bench.sandbox import new_sandbox
 from imgscore.cli.review_images import ReviewImages
 from imgscore.cli.review_thumbnails import ReviewThumbnails
 from imgscore.embedders import registry
@@ -28,6 +31,7 @@ from imgscore.store.qualities import QualityRecord
 from imgscore.store.schema import Fingerprint, HeadRecord, LabelEvent, Sighting
 from imgscore.store.store import Store
 from imgscore.store.transaction import Txn
+from imgscore.testing import IMGSCORE, Sandbox
 
 GROUP = 30
 """Images in a group."""
@@ -125,14 +129,39 @@ def measure(store: Store, inbox: bytes, folder: Path) -> dict[str, Any]:
     return {"groups": data.group_count, "page_mb": round(len(text) / 1e6, 1), "cpu_s": seconds}
 
 
+def opened(sandbox: Sandbox, *options: str) -> float:
+    """The CPU time in seconds that `imgscore review` and its workers use until they print a line.
+
+    With --json, the line is printed when the data are complete.
+    """
+    command = [*IMGSCORE, "review", "--no-open", *options]
+    with subprocess.Popen(
+        command, env=sandbox.environment(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline(), "the review has ended"
+        fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(") ")[2].split()
+        process.terminate()
+    # The times of the process and of its ended children, in the program and in the kernel.
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+
+
 def main() -> None:
     """Print the measurements as JSON."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("images", type=int, nargs="?", default=100_000)
-    count, inbox = parser.parse_args().images, b"/home/someone/Pictures"
-    with tempfile.TemporaryDirectory() as folder, Store(Path(folder) / "store") as store:
-        fill(store, inbox, count)
-        print(json.dumps({"images": count, **measure(store, inbox, Path(folder))}, indent=1))
+    count = parser.parse_args().images
+    with tempfile.TemporaryDirectory() as folder:
+        sandbox = new_sandbox(Path(folder))
+        inbox = os.fsencode(sandbox.inbox)
+        with Store(sandbox.store_folder) as store:
+            fill(store, inbox, count)
+            result = {"images": count, **measure(store, inbox, Path(folder))}
+        result["review_cpu_s"] = {
+            "address": opened(sandbox),
+            "data": opened(sandbox, "--json"),
+        }
+        print(json.dumps(result, indent=1))
 
 
 if __name__ == "__main__":
