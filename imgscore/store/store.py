@@ -336,6 +336,12 @@ def _translated() -> Iterator[None]:
         ) from None
     except (lmdb.CorruptedError, lmdb.PageNotFoundError, lmdb.PanicError) as error:
         raise CorruptStoreError(f"the store is damaged: {error}", checksums.REMEDY) from None
+    except msgspec.ValidationError as error:  # the bytes are intact: they have their checksum
+        raise StoreError(
+            f"another version of imgscore wrote a record of the store: {error}",
+            "use the newest version that has used this store; if imgscore was upgraded while the "
+            "daemon ran, restart the daemon: imgscore stop, then imgscore start",
+        ) from None
     except (msgspec.DecodeError, struct.error, UnicodeDecodeError) as error:
         raise StoreError(f"the store is damaged: {error}", checksums.REMEDY) from None
     except lmdb.Error as error:

@@ -6,11 +6,22 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from imgscore.errors import StoreError
 from imgscore.grades import name_of
-from imgscore.store import failures, labels, migrations, originals, scores, sightings, vectors
+from imgscore.groups.best import VERSION
+from imgscore.store import (
+    failures,
+    labels,
+    migrations,
+    originals,
+    qualities,
+    scores,
+    sightings,
+    vectors,
+)
 from imgscore.store.lock import BusyError, StoreLock
 from imgscore.store.schema import (
     SCHEMA_VERSION,
@@ -279,3 +290,13 @@ def test_path_key_is_short_and_distinct() -> None:
     paths = [os.fsencode(f"/a/{number}") for number in range(1000)]
     keys = {path_key(path) for path in paths}
     assert len(keys) == 1000 and {len(key) for key in keys} == {16}
+
+
+def test_read_record_of_a_newer_version_is_not_called_damaged(tmp_path: Path) -> None:
+    """Its checksum is right, so a backup would not help, and the newer labels would be lost."""
+    newer = msgspec.msgpack.encode([VERSION, list(range(40))])
+    with Store(tmp_path / "store") as store:
+        store.commit(lambda txn: txn.table("qualities").put(digest(1), newer))
+        with pytest.raises(StoreError, match="another version") as caught, store.read() as txn:
+            qualities.of(txn, digest(1))
+    assert "restore" not in caught.value.remedy and "newest version" in caught.value.remedy
