@@ -23,9 +23,9 @@ def follow(lost: Callable[[], None] = lambda: None) -> Iterator[Event]:
 
     The first event, and the first event after each new connection, is a Following.
 
-    If the daemon restarts or reloads its config, the connection is lost. This function then calls
-    `lost`, and connects again. Raises ImgscoreError if no connection succeeds within
-    RESTART_SECONDS.
+    If the daemon restarts, reloads its config, or starts again to return memory, the connection is
+    lost. This function then calls `lost`, and connects again. Raises ImgscoreError if no connection
+    succeeds within RESTART_SECONDS.
     """
     deadline: float | None = 0.0
     while True:

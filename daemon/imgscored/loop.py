@@ -46,8 +46,6 @@ GRACE_SECONDS = 5.0
 # Seconds until the next round, after an error of a round. Without the pause, an error that occurs
 # in each round would use all CPU time.
 ERROR_SECONDS = 1.0
-
-
 # Why a loop ends. "renew": the program must start again, to return memory. "resume": it must not,
 # because a client has come at this moment, and a new loop must serve it.
 Ending = Literal["stop", "reload", "renew", "resume"]
@@ -111,15 +109,17 @@ class Loop:
             for call in pending.calls:
                 self._begin(call)
             self._round(pending)
-            if self._memory.must_renew and not self._calls and self._mailbox.is_empty:
+            if self._memory.must_renew and self._only_followed and self._mailbox.is_empty:
                 return "renew"
+        self.end_calls()
+        return "stop" if pending.stop else "reload"
+
+    def end_calls(self) -> None:
+        """Send an error to all clients that wait. Clients that follow the log connect again."""
+        error = ImgscoreError("the daemon is stopping", "start the daemon again: imgscore start")
         for call, steps in self._calls:
             steps.close()
-            _answer(
-                call,
-                ImgscoreError("the daemon is stopping", "start the daemon again: imgscore start"),
-            )
-        return "stop" if pending.stop else "reload"
+            _answer(call, error)
 
     def _round(self, pending: Pending) -> None:
         """Do one round of the loop. After an unexpected error, pause a little."""
@@ -238,9 +238,8 @@ class Loop:
         """
         if self._is_working:
             return 0.0
-        times = [self.watchdog.wait(), self._memory.wait(may_renew=not self._calls)]
-        if any(call.verb != FOLLOWS for call, _ in self._calls):
-            times.append(CALL_SECONDS)
+        calls = None if self._only_followed else CALL_SECONDS
+        times = [calls, self.watchdog.wait(), self._memory.wait(may_renew=self._only_followed)]
         if self._published != self._state():
             times.append(max(0.0, self._publish_at - time.monotonic()))
         return min((time for time in times if time is not None), default=None)
@@ -296,17 +295,20 @@ class Loop:
             return
         if now >= self._publish_at or (self._engine.idle and self._published_all):
             self.publish()
-            cost = time.monotonic() - now
             least = MIN_STATUS_SECONDS if self._published_all else ERROR_SECONDS
-            self._publish_at = now + max(least, STATUS_SHARE * cost)
+            self._publish_at = now + max(least, STATUS_SHARE * (time.monotonic() - now))
 
     def _state(self) -> tuple[int, int]:
         return self._engine.ctx.version, self._engine.pending
 
     def _is_idle(self) -> bool:
         """Return whether the daemon has nothing to do, apart from clients that follow the log."""
-        follow = all(call.verb == FOLLOWS for call, _ in self._calls)
-        return follow and self._engine.idle and not self._engine.ctx.pool.alive
+        return self._only_followed and self._engine.idle and not self._engine.ctx.pool.alive
+
+    @property
+    def _only_followed(self) -> bool:
+        """Whether no client waits for an answer, apart from clients that follow the log."""
+        return all(call.verb == FOLLOWS for call, _ in self._calls)
 
     def publish(self) -> None:
         """Create a new status, store it in `snapshot`, and send it to the service manager.

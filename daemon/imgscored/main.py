@@ -91,6 +91,8 @@ def serve(
             sd_notify(READY="1")
             report.ready()
             ending = loop.run()
+        if ending == "renew":  # The socket is closed: followers connect to the new start only.
+            loop.end_calls()
         # A client may have connected since the loop ended, or reads the rest of an answer.
         return "resume" if ending == "renew" and server.has_clients() else ending
 

@@ -226,6 +226,7 @@ class Server:
             self._no_longer_reading(client)
             self._calls.discard(client)
             self._followers.discard(client)
+            self._request_read.notify_all()
         self._hangups.remove(client)
         client.close()
 
@@ -235,9 +236,11 @@ class Server:
             self._request_read.notify_all()
 
     def has_clients(self) -> bool:
-        """Return whether a client has not received its whole answer yet."""
-        with self._lock:
-            return bool(self._reading or self._calls or self._followers)
+        """Return whether a client has not received its whole answer after CLOSE_SECONDS."""
+        with self._request_read:
+            return not self._request_read.wait_for(
+                lambda: not (self._reading or self._calls or self._followers), CLOSE_SECONDS
+            )
 
     def is_alive(self) -> bool:
         """Return whether the listening thread runs."""

@@ -1,5 +1,6 @@
 """The daemon starts again in its own process to return memory."""
 
+import json
 import os
 import signal
 import subprocess
@@ -64,6 +65,27 @@ def test_daemon_with_unused_memory_starts_again_and_goes_on(sandbox: Sandbox) ->
     assert sandbox.log_text.count(STARTED) == 1
     assert sandbox.stop() == 0
     StoreLock(sandbox.data_folder).close()
+
+
+def test_daemon_with_a_follower_starts_again_and_the_follower_goes_on(sandbox: Sandbox) -> None:
+    start(sandbox, 1.0)
+    with subprocess.Popen(
+        [*IMGSCORE, "watch-log", "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=sandbox.environment(),
+    ) as follower:
+        assert follower.stdout is not None
+        try:
+            kinds = [json.loads(follower.stdout.readline())["event"]]
+            assert STARTED not in sandbox.log_text
+            kinds.append(json.loads(follower.stdout.readline())["event"])
+            assert kinds == ["following", "following"] and STARTED in sandbox.log_text
+            put(sandbox.inbox, "sun", 2)
+            assert json.loads(follower.stdout.readline())["event"]
+        finally:
+            follower.kill()
+    assert sandbox.stop() == 0
 
 
 def test_daemon_stopped_while_it_starts_again_ends_without_an_error(sandbox: Sandbox) -> None:
