@@ -5,6 +5,8 @@ A logistic curve is fitted to held-out outputs.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -27,6 +29,49 @@ must not be scaled up."""
 MIN_SLOPE = 0.1
 """The smallest slope of a curve. It is used if a head ranks the held-out labels badly. With a
 small slope, the order of the images stays unchanged, but all scores are less certain."""
+SLOPES = np.exp(np.linspace(np.log(0.2), np.log(14), 32))
+"""The slopes of the curves that `fit_curve` compares. The best slope of a taste is nearly always
+between 1 and 14. A smaller one is that of a head that ranks held-out labels badly."""
+WHIMS = np.array([0.0, 0.03, 0.07, 0.12, 0.18])
+"""The shares of wrong labels that `fit_curve` compares."""
+MEDIAN_SLOPE = 4.0
+"""The median of the log-normal prior of the slope in `fit_curve`. It is equal to SLOPE_MEAN."""
+SLOPE_SPREAD = 0.7
+"""The deviation of the logarithm of the slope in this prior: that between tastes."""
+MEAN_WHIMS = 0.1
+"""The mean of the exponential prior of the share of wrong labels."""
+OFFSET_PRECISION = 0.05
+"""The precision of the normal prior of the offset. It keeps the offset finite if all labels are on
+one side of it."""
+OFFSET_STEPS = 6
+"""The number of Gauss-Newton steps for the offsets. With 12 steps, the curves are the same."""
+MAX_OFFSET_STEP = 2.0
+"""The largest change of an offset in one step."""
+MAX_BINS = 100
+"""The largest number of outputs from which a curve is fitted. More outputs are sorted, and replaced
+by the means of this number of equal parts, so that the time does not grow with the labels."""
+
+Matrix = NDArray[np.float64]
+
+
+class Curve(NamedTuple):
+    """The score of an output: whims + (1 - 2 · whims) · sigmoid(slope · output + offset).
+
+    `whims` is the share of labels that are wrong at random.
+    """
+
+    slope: float
+    offset: float
+    whims: float = 0.0
+
+    def __call__(self, outputs: NDArray[np.floating]) -> NDArray[np.floating]:
+        """Return the scores of outputs."""
+        return with_whims(sigmoid(self.slope * outputs + self.offset), self.whims)
+
+
+def with_whims(chance: NDArray[np.floating], whims: float) -> NDArray[np.floating]:
+    """Return the probability that a label is keep if the taste keeps the image with `chance`."""
+    return np.asarray(whims + (1 - 2 * whims) * chance)
 
 
 def sigmoid(x: NDArray[np.floating]) -> NDArray[np.floating]:
@@ -93,6 +138,68 @@ def fit_platt(
     if slope < MIN_SLOPE:
         return MIN_SLOPE, float(np.log((keeps + 1) / (trashes + 1)))
     return float(slope), float(offset)
+
+
+def fit_curve(
+    outputs: NDArray[np.floating],
+    grades: NDArray[np.floating],
+    weights: NDArray[np.floating] | None = None,
+) -> Curve:
+    """Return the curve that is closest to the mean of all curves, weighted by their posterior.
+
+    The parameters are those of `fit_platt`. Few labels fit curves of many slopes and of many shares
+    of wrong labels almost equally well. Their mean predicts other labels better than the best one
+    of them. The curves are those of SLOPES and WHIMS, each with its best offset.
+    """
+    output = np.asarray(outputs, np.float64)
+    grade = np.asarray(grades, np.float64)
+    weight = np.ones(len(output)) if weights is None else np.asarray(weights, np.float64)
+    output, grade, weight = _binned(output, grade, weight)
+    slope, whims = (part.ravel() for part in np.meshgrid(SLOPES, WHIMS, indexing="ij"))
+    chance, _, loss = _with_offsets(slope, whims, output, grade, weight)
+    loss += ((np.log(slope) - np.log(MEDIAN_SLOPE)) / SLOPE_SPREAD) ** 2 / 2 + whims / MEAN_WHIMS
+    trust = np.exp(loss.min() - loss)
+    mean = trust @ chance / trust.sum()
+    _, offset, loss = _with_offsets(slope, whims, output, mean, weight)
+    best = int(loss.argmin())
+    return Curve(float(slope[best]), float(offset[best]), float(whims[best]))
+
+
+def _with_offsets(
+    slope: Matrix, whims: Matrix, output: Matrix, target: Matrix, weight: Matrix
+) -> tuple[Matrix, Matrix, Matrix]:
+    """Return the probabilities [c, n] of c curves, their best offsets [c], and their losses [c].
+
+    `slope`, `whims`: [c]. `output`, `target`, `weight`: [n]. The offsets are found by Gauss-Newton
+    steps from that of a curve of slope 0.
+    """
+    keeps, total = weight @ target, weight.sum()
+    offset = np.full((len(slope), 1), np.log((keeps + 1) / (total - keeps + 1)))
+    share = 1 - 2 * whims[:, None]
+    for step in range(OFFSET_STEPS + 1):
+        chance = sigmoid(slope[:, None] * output + offset)
+        probability = np.clip(whims[:, None] + share * chance, 1e-6, 1 - 1e-6)
+        if step == OFFSET_STEPS:
+            break
+        variance = probability * (1 - probability)
+        change = share * chance * (1 - chance)
+        gradient = ((probability - target) / variance * change) @ weight
+        curvature = (change * change / variance) @ weight + OFFSET_PRECISION
+        moved = (gradient[:, None] + OFFSET_PRECISION * offset) / curvature[:, None]
+        offset -= np.clip(moved, -MAX_OFFSET_STEP, MAX_OFFSET_STEP)
+    losses = -(target * np.log(probability) + (1 - target) * np.log(1 - probability)) @ weight
+    return probability, offset[:, 0], losses
+
+
+def _binned(output: Matrix, grade: Matrix, weight: Matrix) -> tuple[Matrix, Matrix, Matrix]:
+    """Return at most MAX_BINS outputs, with the mean grade and the total weight of each."""
+    if len(output) <= MAX_BINS:
+        return output, grade, weight
+    order = np.argsort(output, kind="stable")
+    starts = np.linspace(0, len(order), MAX_BINS, endpoint=False).astype(int)
+    total = np.add.reduceat(weight[order], starts)
+    means = [np.add.reduceat((weight * each)[order], starts) / total for each in (output, grade)]
+    return means[0], means[1], total
 
 
 def fit_slope(differences: NDArray[np.floating], wins: NDArray[np.floating]) -> float:

@@ -9,7 +9,7 @@ import numpy as np
 
 from imgscore.heads.arrays import Bools, Floats, Ints
 from imgscore.heads.base import Scores
-from imgscore.heads.calibration import SLOPE_MEAN, fit_platt, fit_slope, sigmoid
+from imgscore.heads.calibration import SLOPE_MEAN, Curve, fit_curve, fit_platt, fit_slope
 from imgscore.heads.preferences import Answers, Matrix, wins_of
 from imgscore.heads.sides import upper_side
 
@@ -51,10 +51,8 @@ def _log_loss(outputs: Matrix, grades: Matrix, weights: Matrix | None) -> float:
     return float(losses.sum() if weights is None else weights @ losses)
 
 
-def calibrate(
-    outputs: Matrix, grades: Floats, folds: Ints, weights: Matrix | None = None
-) -> tuple[float, float]:
-    """Return the slope and the offset of fit_platt for held-out outputs.
+def calibrate(outputs: Matrix, grades: Floats, folds: Ints, weights: Matrix | None = None) -> Curve:
+    """Return the curve of fit_curve for held-out outputs.
 
     Outputs that tell nothing are left out: see `_informed`.
     """
@@ -64,11 +62,11 @@ def calibrate(
 
 def _fit(
     outputs: Matrix, grades: Floats, upper: Bools, used: Bools, weights: Matrix | None
-) -> tuple[float, float]:
-    """Call fit_platt. If the used rows lack one side, return its usual slope and offset 0."""
+) -> Curve:
+    """Call fit_curve. If the used rows lack one side, return its usual slope and offset 0."""
     if upper[used].all() or not upper[used].any():
-        return SLOPE_MEAN, 0.0
-    return fit_platt(outputs[used], grades[used], None if weights is None else weights[used])
+        return Curve(SLOPE_MEAN, 0.0)
+    return fit_curve(outputs[used], grades[used], None if weights is None else weights[used])
 
 
 def _informed(upper: Bools, folds: Ints) -> Bools:
@@ -93,6 +91,5 @@ def calibrated_by_fold(
     informed = _informed(upper, folds)
     for fold in np.unique(folds[informed]):
         held = folds == fold
-        slope, offset = _fit(outputs, grades, upper, informed & ~held, weights)
-        score[held] = sigmoid(slope * outputs[held] + offset)
+        score[held] = _fit(outputs, grades, upper, informed & ~held, weights)(outputs[held])
     return Scores(score, np.zeros_like(score))

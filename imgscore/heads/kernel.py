@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from imgscore.heads.arrays import BLOCK_ROWS, Floats, Half, Ints
 from imgscore.heads.base import Examples, Fitted, OnProgress, Scores, no_progress
-from imgscore.heads.calibration import sigmoid
+from imgscore.heads.calibration import Curve, sigmoid, with_whims
 from imgscore.heads.checks import require
 from imgscore.heads.drift import recency
 from imgscore.heads.features import Features
@@ -44,6 +44,9 @@ KIND = "kernel"
 MAX_MIDDLE_SAMPLE = 1000
 """The largest number of images of the library whose median output is the score 0.5 of a head
 without calibration. The median of 1,000 images is exact to a few hundredths."""
+MAX_WHIMS = 0.5
+"""The limit of the share of wrong labels of a head that is read. At this share, all scores would be
+equal."""
 DEFAULTS: Mapping[str, Any] = {
     "gamma": GAMMA,
     "reaches": [*GRAPH_WEIGHTS],
@@ -59,7 +62,7 @@ MAX_SETTING = 1e3
 
 @dataclass(frozen=True)
 class KernelHead:
-    """A head whose score is sigmoid(f(x)) for an image x.
+    """A head whose score is whims + (1 - 2 · whims) · sigmoid(f(x)) for an image x.
 
     f(x) = Σ near · rbf(x, node) + Σ far · neighbour(x, node) + Σ curve(rank of x) + constant.
     rbf = exp(2 · gamma · (cosine - 1)).
@@ -71,6 +74,7 @@ class KernelHead:
     `far`: float32 [N, 1 + folds], or None if there is no graph.
     `constant`: float32 [1 + folds].
     `curves`: a curve for each trait, for 1 + folds functions (see trait_curves.py), or None.
+    `whims`: the share of labels that are wrong at random; see calibration.Curve.
 
     Column 0 of these arrays is the head. Column 1 + i is the head that was trained without fold i.
     The deviation of a score is computed from the spread of columns 1 to `folds`.
@@ -84,6 +88,7 @@ class KernelHead:
     far: Floats | None
     constant: Floats
     curves: TraitCurves | None = None
+    whims: float = 0.0
     kind: str = KIND
 
     @property
@@ -100,7 +105,7 @@ class KernelHead:
         """Return the scores of embeddings float16 [n, d] and extras float32 [n, k].
 
         The scores are computed in blocks. The deviation of a score is the standard deviation of its
-        log-odds, times the slope of the sigmoid. The standard deviation is estimated with the
+        log-odds, times the slope of the score. The standard deviation is estimated with the
         delete-a-group jackknife (Efron and Stein 1981).
         """
         score = np.empty(len(embeddings), np.float32)
@@ -128,10 +133,11 @@ class KernelHead:
         for start in range(0, len(rows), BLOCK_ROWS):
             block = slice(start, start + BLOCK_ROWS)
             odds = self._odds(rows[block], None if extras is None else extras[block])
-            score[block] = sigmoid(odds[:, 0])
+            chance = sigmoid(odds[:, 0])
+            score[block] = with_whims(chance, self.whims)
             folds = odds.shape[1] - 1
             spread = np.sqrt((folds - 1) * odds[:, 1:].var(axis=1))
-            deviation[block] = spread * score[block] * (1 - score[block])
+            deviation[block] = spread * (1 - 2 * self.whims) * chance * (1 - chance)
         return Scores(score, deviation)
 
     def odds(self, embeddings: Half, extras: Floats | None = None) -> Floats:
@@ -178,7 +184,7 @@ class KernelHead:
             arrays["far"] = self.far
         if self.curves is not None:
             arrays |= self.curves.state()
-        values |= {"embedder": self.embedder, "settings": dict(self.settings)}
+        values |= {"embedder": self.embedder, "settings": dict(self.settings), "whims": self.whims}
         return arrays, values
 
 
@@ -227,9 +233,10 @@ class KernelRecipe:
         solve = solve_exactly if inputs.are_few else solve_by_nystrom
         near, far, constant, outputs, curves = solve(inputs, answers, folds, chosen)
         odds, pair_slope = comparison_odds(outputs, comparisons)
-        slope, offset = pair_slope, 0.0
+        curve = Curve(pair_slope, 0.0)
         if examples.is_calibrated:
-            slope, offset = calibrate(outputs[:labels], examples.grades, folds[:labels], weights)
+            curve = calibrate(outputs[:labels], examples.grades, folds[:labels], weights)
+        slope = curve.slope
         head = KernelHead(
             examples.embedder,
             chosen,
@@ -237,8 +244,9 @@ class KernelRecipe:
             inputs.nodes,
             (slope * near).astype(np.float32),
             None if far is None else (slope * far).astype(np.float32),
-            (slope * constant + offset).astype(np.float32),
+            (slope * constant + curve.offset).astype(np.float32),
             None if curves is None else curves.times(slope),
+            curve.whims,
         )
         if examples.is_calibrated:
             held_out = calibrated_by_fold(
@@ -267,6 +275,8 @@ class KernelRecipe:
             arrays.get("far"),
             arrays["constant"],
             TraitCurves.restore(arrays, arrays["constant"].size),
+            # A head of an older version has no share of wrong labels.
+            float(values.get("whims", 0.0)),
         )
         _check(head)
         return head
@@ -306,6 +316,7 @@ def _check(head: KernelHead) -> None:
     require(head.far is None or head.far.shape == (nodes, columns), "far does not fit")
     weights = [head.near, head.constant] + ([] if head.far is None else [head.far])
     require(all(weight.dtype == np.float32 for weight in weights), "the weights are not float32")
+    require(0 <= head.whims < MAX_WHIMS, "whims is out of bounds")
     for name in ("gamma", *(DEFAULTS.keys() & head.settings.keys())):
         numbers = head.settings[name] if name == "reaches" else [head.settings[name]]
         require(isinstance(numbers, list) and 0 < len(numbers) <= MAX_WEIGHTS, name)

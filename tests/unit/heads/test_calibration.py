@@ -9,6 +9,8 @@ from imgscore.heads.calibration import (
     MIN_SLOPE,
     SLOPE_MEAN,
     SLOPE_PRECISION,
+    Curve,
+    fit_curve,
     fit_platt,
     sigmoid,
 )
@@ -62,3 +64,36 @@ def test_fit_platt_few_separated_labels_give_no_certainty():
     outputs = np.array([-0.5] * 5 + [0.5] * 5)
     slope, offset = fit_platt(outputs, outputs > 0)
     assert 0.85 < sigmoid(np.array([0.5 * slope + offset]))[0] < 0.95
+
+
+@pytest.mark.parametrize("whims", [0.0, 0.12])
+def test_fit_curve_of_many_labels_finds_the_curve(whims):
+    outputs, keep = labels_of_curve(Curve(5.0, -1.0, whims), 4000)
+    slope, offset, found = fit_curve(outputs, keep)
+    assert slope == pytest.approx(5, rel=0.25)
+    assert offset == pytest.approx(-1, abs=0.25)
+    assert found == pytest.approx(whims, abs=0.05)
+
+
+def test_fit_curve_of_reversed_outputs_never_inverts():
+    outputs, keep = labels_of_curve(Curve(5.0, 0.0), 200)
+    assert fit_curve(-outputs, keep).slope > 0
+
+
+def test_fit_curve_of_few_separated_labels_gives_no_certainty():
+    """Five correct labels of each side are possible if one label in ten is wrong."""
+    outputs = np.array([-0.5] * 5 + [0.5] * 5)
+    assert 0.8 < fit_curve(outputs, outputs > 0)(np.array([0.5]))[0] < 0.95
+
+
+def test_fit_curve_with_weights_counts_a_label_as_often():
+    outputs, keep = labels_of_curve(Curve(3.0, 0.5, 0.07), 30)
+    repeats = np.random.default_rng(2).integers(1, 4, 30)
+    repeated = fit_curve(np.repeat(outputs, repeats), np.repeat(keep, repeats))
+    assert fit_curve(outputs, keep, repeats) == pytest.approx(repeated)
+
+
+def labels_of_curve(curve: Curve, count: int) -> tuple[np.ndarray, np.ndarray]:
+    generator = np.random.default_rng(0)
+    outputs = generator.normal(size=count)
+    return outputs, (generator.random(count) < curve(outputs)).astype(np.float32)

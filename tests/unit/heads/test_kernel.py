@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from imgscore.heads import files
 from imgscore.heads.base import Examples
 from imgscore.heads.evaluate import evaluate
 from imgscore.heads.kernel import KernelRecipe
@@ -154,3 +155,23 @@ def test_fit_a_small_library_has_no_mean(made_up):
     examples = made_up(20)
     small = replace(examples, background=examples.background[: MEAN_IMAGES - 1])
     assert len(KernelRecipe().fit(small).head.near) == len(small)
+
+
+def test_head_with_wrong_labels_is_saved_and_read_with_their_share(made_up, tmp_path):
+    examples = made_up(40)
+    head = replace(KernelRecipe().fit(examples).head, whims=0.1)
+    files.save(head, tmp_path / "head.safetensors")
+    loaded = files.load(tmp_path / "head.safetensors")
+    scores = head.score(examples.embeddings).score
+    assert np.array_equal(loaded.score(examples.embeddings).score, scores)
+    certain = replace(head, whims=0.0).score(examples.embeddings).score
+    np.testing.assert_allclose(scores, 0.1 + 0.8 * certain, rtol=1e-5)
+
+
+def test_restore_head_of_an_older_version_has_no_wrong_labels(made_up):
+    head = replace(KernelRecipe().fit(made_up(40)).head, whims=0.0)
+    arrays, values = head.state()
+    del values["whims"]
+    assert KernelRecipe().restore(arrays, values).whims == 0
+    with pytest.raises(ValueError, match="whims is out of bounds"):
+        KernelRecipe().restore(arrays, {**values, "whims": 0.5})
