@@ -20,6 +20,9 @@ const JUMP_PAUSE = 120;
 // Milliseconds after a scroll until the tiles are in the sequence of the images. Only a screen reader
 // needs it, and to move a tile that is used again costs as much as to make it.
 const REST = 200;
+// The largest number of tiles that get their picture at a time after a jump, and the milliseconds until the next
+// ones: those of a whole window and its margin would take 60 ms, and the user may scroll on.
+const PART = 12, PART_PAUSE = 20;
 // The largest number of tiles without an image that are kept for other images: a screen of them.
 const MAX_SPARE = 200;
 
@@ -44,6 +47,8 @@ export const gallery = {
   width: -1,
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   afterJump: undefined,
+  /** @type {ReturnType<typeof setTimeout> | undefined} completes more tiles */
+  afterPart: undefined,
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   atRest: undefined,
   /** the top of the window when the tiles were put into sequence */
@@ -104,18 +109,20 @@ export const gallery = {
     $("gallery").append(line);
   },
 
-  draw() {
+  /** Show the tiles of the window. @param {number} part the largest number of tiles that get their picture now */
+  draw(part = Infinity) {
     if ($("order").hidden || !this.rows.count) return;
     // In a fast scroll, each frame shows other tiles: draw only those that it shows.
     const start = -$("list").getBoundingClientRect().top;
-    const part = Math.abs(start - this.top) / innerHeight, now = performance.now();
-    const isJump = part > (now - this.stepped < STEP ? 1 : JUMP), margin = isJump ? 0 : MARGIN;
+    const far = Math.abs(start - this.top) / innerHeight;
+    const isJump = far > (performance.now() - this.stepped < STEP ? 1 : JUMP), margin = isJump ? 0 : MARGIN;
     const top = start - margin, bottom = start + innerHeight + margin;
     this.top = start;
     clearTimeout(this.afterJump);
+    clearTimeout(this.afterPart);
     clearTimeout(this.atRest);
     this.atRest = setTimeout(() => this.putInSequence(), REST);
-    if (isJump) this.afterJump = setTimeout(() => this.draw(), JUMP_PAUSE);
+    if (isJump) this.afterJump = setTimeout(() => this.draw(PART), JUMP_PAUSE);
     const { rows } = this, from = rows.below(top), first = rows.firsts[from] ?? this.list.length;
     let to = from;
     while (to < rows.count && rows.tops[to] <= bottom) to += 1;
@@ -128,8 +135,26 @@ export const gallery = {
     for (const tile of this.spare) tile.element.remove();
     if (!this.tiles.get(this.at)?.isPlaced) this.add(this.at);
     // During a jump, the tiles show only the coarse views: no picture would be there before the next jump.
-    if (!isJump) for (const [at, tile] of this.tiles) tile.complete(this.list[at]);
+    if (!isJump) this.complete(part);
     this.mark();
+  },
+
+  scrolled() {
+    this.draw(PART);
+  },
+
+  /**
+   * Complete the tiles: first those near the middle of the window, and the others a little later.
+   * @param {number} part the largest number of tiles at a time
+   */
+  complete(part) {
+    const open = [...this.tiles].filter(([, tile]) => !tile.isWhole);
+    if (open.length > part) {
+      const middle = this.top + innerHeight / 2, farOf = (/** @type {number} */ at) => Math.abs(this.rows.place(at).top - middle);
+      open.sort(([a], [b]) => farOf(a) - farOf(b));
+      this.afterPart = setTimeout(() => this.complete(part), PART_PAUSE);
+    }
+    for (const [at, tile] of open.slice(0, part)) tile.complete(this.list[at]);
   },
 
   // Move few tiles: those that were used again are at the end to which the user has scrolled.

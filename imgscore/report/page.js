@@ -229,7 +229,7 @@ function pressed(event) {
 let frame = 0;
 const nextFrame = (/** @type {() => void} */ action) => { cancelAnimationFrame(frame); frame = requestAnimationFrame(action); };
 document.addEventListener("keydown", pressed);
-addEventListener("scroll", () => gallery.draw(), { passive: true });
+addEventListener("scroll", () => gallery.scrolled(), { passive: true });
 new ResizeObserver(() => nextFrame(() => gallery.resize())).observe($("gallery"));
 $("filters").addEventListener("input", (event) => {
   if (event.target === $("size")) return gallery.layOut();
