@@ -6,7 +6,7 @@ ENGINE ?= $(firstword $(notdir $(shell command -v podman docker)) podman)
 # one process runs them. The order of the files stays: long tests come first, short ones last.
 PARALLEL := -n 3 --dist loadfile --no-loadscope-reorder
 
-.PHONY: run test test-all test-once test-properties lint lint-page test-lowest test-newest model bench bench-learning bench-real crash bench-check \
+.PHONY: run test test-all test-properties lint lint-page test-lowest test-newest model bench bench-learning bench-real crash bench-check \
   docs manual package container deb sbom release check-tag clean
 # On a terminal, the daemon runs in the background, and make shows the next step until the first
 # order. Without a terminal, for example in a container, it runs in the foreground.
@@ -19,22 +19,18 @@ else
 endif
 
 # Lint, and the tests of at most five minutes, for a machine with Python only. The last lines list the
-# tests that did not run, and why.
+# tests that did not run, and why. TESTS=all: all tests in one run, so that the quick tests fill the time
+# in which others wait. A test is skipped if a program or a right that it needs is missing.
 test: .venv/installed-dev lint
-	$(BIN)/python -m pytest -n 2 -m "unit or integration or core"
+	$(BIN)/python -m pytest $(if $(filter all,$(TESTS)),$(PARALLEL),-n 2 -m "unit or integration or core")
 
-# Then the other tests, too. A test is skipped if a program or a right that it needs is missing.
-test-all: test
-	$(BIN)/python -m pytest $(PARALLEL) -m "not (unit or integration or core)"
+test-all:
+	$(MAKE) test TESTS=all
 
 # Search for a rare example that fails: run the property tests RUNS times, each with random examples.
 RUNS ?= 20
 test-properties: .venv/installed-dev
 	for run in $$(seq $(RUNS)); do $(BIN)/python -m pytest -n 2 -q -m hypothesis || exit; done
-
-# Lint, and all tests in one run, as .ci/run does: the quick tests fill the time in which others wait.
-test-once: .venv/installed-dev lint
-	$(BIN)/python -m pytest $(PARALLEL)
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .
