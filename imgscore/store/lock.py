@@ -69,9 +69,9 @@ class StoreLock:
                     "stop this daemon: imgscore stop; or wait until it answers on "
                     f"{os.fsdecode(socket)}"
                 )
-            error = BusyError(f"another imgscore ({holder}) is using the store in {folder}", remedy)
-            error.daemon_starts = not socket and (not pid.isdigit() or "imgscored" in holder)
-            raise error from None
+            busy = BusyError(f"another imgscore ({holder}) is using the store in {folder}", remedy)
+            busy.daemon_starts = not socket and (not pid.isdigit() or "imgscored" in holder)
+            raise busy from None
         self._data = folder / "store" / "data.mdb"
         last = os.pread(self._descriptor, _MAX_SIZE, 0)
         self.is_unverified = last != b"" and last != _closed(self._data)
