@@ -13,7 +13,7 @@ const MARGIN = 900;
 // most four frames then, which is less than the time until its picture is loaded.
 const JUMP = 0.25;
 // Milliseconds after a step to another image in which only a scroll of more than a window is a jump: a held
-// key steps from row to row, and the pictures must be there.
+// key steps from row to row, and the pictures must be there. The first step is never a jump.
 const STEP = 200;
 // Milliseconds after a jump until the tiles in the margin are made, too.
 const JUMP_PAUSE = 120;
@@ -109,13 +109,16 @@ export const gallery = {
     $("gallery").append(line);
   },
 
-  /** Show the tiles of the window. @param {number} part the largest number of tiles that get their picture now */
-  draw(part = Infinity) {
+  /**
+   * Show the tiles of the window.
+   * @param {number} part the largest number of tiles that get their picture now
+   * @param {number} jump the smallest scroll that is a jump, as a part of the window
+   */
+  draw(part = Infinity, jump = performance.now() - this.stepped < STEP ? 1 : JUMP) {
     if ($("order").hidden || !this.rows.count) return;
     // In a fast scroll, each frame shows other tiles: draw only those that it shows.
     const start = -$("list").getBoundingClientRect().top;
-    const far = Math.abs(start - this.top) / innerHeight;
-    const isJump = far > (performance.now() - this.stepped < STEP ? 1 : JUMP), margin = isJump ? 0 : MARGIN;
+    const isJump = Math.abs(start - this.top) > jump * innerHeight, margin = isJump ? 0 : MARGIN;
     const top = start - margin, bottom = start + innerHeight + margin;
     this.top = start;
     clearTimeout(this.afterJump);
@@ -225,6 +228,7 @@ export const gallery = {
   go(at) {
     if (!this.list.length) return;
     this.at = Math.min(this.list.length - 1, Math.max(0, at));
+    const isFirst = performance.now() - this.stepped >= STEP;
     this.stepped = performance.now();
     const row = this.rows.place(this.at);
     const start = $("list").getBoundingClientRect().top + scrollY + row.top;
@@ -233,7 +237,7 @@ export const gallery = {
     if (start < scrollY + cover) scrollTo(0, start - cover);
     const bottom = innerHeight - $("strip").offsetHeight - 12;
     if (start >= scrollY + cover && start + row.height > scrollY + bottom) scrollTo(0, start + row.height - bottom);
-    this.draw();
+    this.draw(Infinity, isFirst ? Infinity : 1);
   },
 
   /**
