@@ -113,7 +113,8 @@ def test_apply_killed_at_every_step_loses_no_original(
             assert ask(engine, "restore-times", dry_run=True) == []
         if not killed:
             break
-    assert fatal >= 12
+    # Four touches and at least one commit have two steps each. The number of commits depends on time.
+    assert fatal >= 10
 
 
 def test_first_order_killed_at_every_step_loses_no_original(
