@@ -112,13 +112,14 @@ export const gallery = {
   /**
    * Show the tiles of the window.
    * @param {number} part the largest number of tiles that get their picture now
-   * @param {number} jump the smallest scroll that is a jump, as a part of the window
+   * @param {number} [jump] the smallest scroll that is a jump, as a part of the window
    */
-  draw(part = Infinity, jump = performance.now() - this.stepped < STEP ? 1 : JUMP) {
+  draw(part = Infinity, jump) {
     if ($("order").hidden || !this.rows.count) return;
     // In a fast scroll, each frame shows other tiles: draw only those that it shows.
     const start = -$("list").getBoundingClientRect().top;
-    const isJump = Math.abs(start - this.top) > jump * innerHeight, margin = isJump ? 0 : MARGIN;
+    const far = jump ?? (performance.now() - this.stepped < STEP ? 1 : JUMP);
+    const isJump = Math.abs(start - this.top) > far * innerHeight, margin = isJump ? 0 : MARGIN;
     const top = start - margin, bottom = start + innerHeight + margin;
     this.top = start;
     clearTimeout(this.afterJump);

@@ -113,7 +113,7 @@ def test_apply_killed_at_every_step_loses_no_original(
             assert ask(engine, "restore-times", dry_run=True) == []
         if not killed:
             break
-    # Four touches and at least one commit have two steps each. The number of commits depends on time.
+    # Four touches and one commit have two steps each. The number of commits depends on time.
     assert fatal >= 10
 
 
