@@ -75,8 +75,17 @@ _STEP_OF_PERCENT = 0.117
 standard's table gives, in levels."""
 
 
+VISIBLE_DETAIL = 16.0
+"""The detail of an image that is hardly visible, in bits along a side. In a smooth image, noise and
+compression make some bits of detail, which would count as several doublings of nothing."""
+
+
 def _log(value: float) -> float:
     return log2(1 + value)
+
+
+def _log_of_detail(value: float) -> float:
+    return log2(VISIBLE_DETAIL + value)
 
 
 def _log_of_square(value: float) -> float:
@@ -93,7 +102,7 @@ instead: how many more an image of equal size has. A smaller copy of a drawing h
 because its strokes are mixed with the paper."""
 _CLIPPED = ("highlights",)
 FACTS: tuple[tuple[float, str, Callable[[float], float]], ...] = (
-    (1.0, "detail", _log),
+    (1.0, "detail", _log_of_detail),
     (0.5, "sharpness", _same),
     (-0.06, "noise", _log_of_square),
     (-2.5, "highlights", sqrt),
@@ -261,7 +270,7 @@ def _put_behind(sums: list[float], pairs: Sequence[tuple[int, int]]) -> None:
 
 def _penalties(members: Sequence[Quality]) -> Iterator[tuple[int, float]]:
     """Yield (index of an image, a number to subtract) for each fault that another image lacks."""
-    details = [-(member.detail or 0.0) for member in members]
+    details = [-(member.detail or 0.0) - VISIBLE_DETAIL for member in members]
     steps = [_step(member) for member in members]
     for index, excess in _excesses(members, steps, details, lambda loss: SIMILAR_DETAIL * loss):
         yield index, STEP_WEIGHT * excess

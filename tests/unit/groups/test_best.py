@@ -54,6 +54,12 @@ def test_best_first_with_a_blurred_image_puts_it_last() -> None:
     assert best_first([SHARP._replace(detail=8e3, sharpness=0.8, bytes=2_000_000), SHARP]) == [1, 0]
 
 
+def test_best_first_of_smooth_images_puts_the_one_last_whose_detail_is_compression() -> None:
+    smooth = SHARP._replace(pixels=480_000, sharpness=0.0, detail=0.5, noise=0.3)
+    compressed = smooth._replace(sharpness=0.01, detail=3.0, step=16.0, compression=40)
+    assert best_first([compressed, smooth]) == [1, 0]
+
+
 def test_best_first_with_a_noisy_image_puts_it_last_though_its_file_is_larger() -> None:
     assert best_first([SHARP._replace(noise=12.0, detail=1.5e4, bytes=9_000_000), SHARP]) == [1, 0]
 
