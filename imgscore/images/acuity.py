@@ -18,7 +18,8 @@ TILE_PIXELS, MIN_TILE_PIXELS = 32, 4
 sharp as a whole."""
 MIN_TILES = 256
 """The number of tiles for which smaller ones are used in a small image. A few large tiles of a
-drawing all contain an edge, which would be taken for noise."""
+drawing all contain an edge, which would be taken for noise. In small tiles of a photograph, a
+smaller copy seems too sharp, so its detail is measured in large ones."""
 BAND_TILES = 8
 """The number of rows of tiles that are measured at once, which limits the memory: the numbers of a
 band of a 12-megapixel photograph take 10 MB."""
@@ -36,6 +37,10 @@ BLACK, WHITE = 10, 245
 """The mean luma (0 to 255) outside of which a tile cannot show noise, because it is clipped."""
 PAPER_TONES = 4.0
 """The entropy of the tones below which an image is a drawing, in bits. Its white is paper."""
+LARGE_TILE_TONES = 5.0
+"""The entropy of the tones from which all tiles are large, in bits. An image with fewer tones has
+smaller tiles, down to the small ones of a drawing: two versions of one image have similar tones,
+and so similar tiles."""
 CLIPPED_BLACK, CLIPPED_WHITE = 5, 250
 """The mean values (0 to 255) of a square of pixels that count as clipped. Noise and compression
 change the mean of clipped pixels by up to five."""
@@ -136,7 +141,7 @@ def measure(pixels: NDArray[np.uint8], least_step: float = 1.0) -> Acuity:
         step = min(step, STEP_OF_RINGING * ringing)
     step = max(least_step, step)
     tones = _tones(luma)
-    found = levels(luma, step, has_paper=tones[0] < PAPER_TONES)
+    found = levels(luma, step, tones[0])
     following = [*(level.bits for level in found[1:]), 0.0]
     detail = sum(
         max(0.0, level.bits - ENLARGED_SHARE * half) * level.pixels**0.5
@@ -154,45 +159,57 @@ class Level(NamedTuple):
     variance: float
 
 
-def levels(luma: Image.Image, step: float, *, has_paper: bool) -> list[Level]:
+def levels(luma: Image.Image, step: float, entropy: float) -> list[Level]:
     """Measure a grey image at its full size, and then at half the sides again and again.
 
     `step`: the step of its compression. Its noise is fine, so that each halving removes most of it.
-    `has_paper`: whether its white parts are paper, which shows noise, and are not clipped.
+    `entropy`: that of its tones, in bits. The white of a drawing is paper, which shows noise.
     """
     rounding = ROUNDING_SHARE * (step**2 - 1)
+    has_paper = entropy < PAPER_TONES
+    large = (entropy - PAPER_TONES) / (LARGE_TILE_TONES - PAPER_TONES)
+    large = min(max(large, 0.0), 1.0)
     found: list[Level] = []
     while len(found) < MAX_LEVELS and min(luma.size) >= MIN_SIDE:
-        tiles = _tiles(np.asarray(luma), has_paper)
-        found.append(Level(luma.width * luma.height, *_bits(tiles, rounding / 4 ** len(found))))
+        grey, pixels = np.asarray(luma), luma.width * luma.height
+        small = min(TILE_PIXELS, max(MIN_TILE_PIXELS, isqrt(pixels // MIN_TILES)))
+        side = round(TILE_PIXELS**large * small ** (1 - large))
+        flat = _tiles(grey, small, has_paper)
+        sharp = flat if side == small else _tiles(grey, side, has_paper)
+        found.append(Level(pixels, *_bits(flat, sharp, rounding / 4 ** len(found))))
         luma = luma.reduce(2)
     return found
 
 
-def _bits(tiles: _Tiles, rounding: float) -> tuple[float, float]:
+def _bits(flattest: _Tiles, sharpest: _Tiles, rounding: float) -> tuple[float, float]:
     """Return the bits of detail of a pixel in the sharpest tiles, and the variance of the noise.
 
+    `flattest`, `sharpest`: the tiles that show the noise and the detail.
     `rounding`: the variance that the compression adds.
 
     White noise of the variance v has the energy 36 v along both directions and 6 v along one.
     Noise that was compressed or scaled is not white, and is found in the flattest tiles. The number
     of bits follows from the ratio of structure and noise (Shannon).
     """
-    local = tiles.both * np.float32(NOISE_SHARE / 36)
+    local = sharpest.both * np.float32(NOISE_SHARE / 36)
     bits = 0.0
-    for energies in (tiles.across / 6, tiles.down / 6):
-        flat = float(np.percentile(energies, FLAT_PERCENTILE))
-        structure = max(
-            0.0, float(np.percentile((energies - local)[tiles.detailed], SHARP_PERCENTILE)) - flat
-        )
+    for calm, energies in (
+        (flattest.across, sharpest.across),
+        (flattest.down, sharpest.down),
+    ):
+        flat = float(np.percentile(calm, FLAT_PERCENTILE)) / 6
+        visible = (energies / 6 - local)[sharpest.detailed]
+        structure = max(0.0, float(np.percentile(visible, SHARP_PERCENTILE)) - flat)
         bits += np.log2(1 + structure / (flat + rounding + VISIBLE_VARIANCE)) / 4
-    return float(bits), float(np.percentile(tiles.both, FLAT_PERCENTILE)) / 36
+    return float(bits), float(np.percentile(flattest.both, FLAT_PERCENTILE)) / 36
 
 
-def _tiles(grey: NDArray[np.uint8], has_paper: bool) -> _Tiles:
-    """Return the energies of the tiles of a grey image, uint8 [h, w], without clipped tiles."""
+def _tiles(grey: NDArray[np.uint8], side: int, has_paper: bool) -> _Tiles:
+    """Return the energies of the tiles of a grey image, uint8 [h, w], without clipped tiles.
+
+    `side`: the side of a tile in pixels.
+    """
     height, width = grey.shape
-    side = min(TILE_PIXELS, max(MIN_TILE_PIXELS, isqrt(height * width // MIN_TILES)))
     rows = max(1, (height - 2) // side)
     step = (height - 2) // rows
     parts = []

@@ -194,6 +194,18 @@ def test_best_first_of_a_drawing_and_its_worse_copies_prefers_the_drawing(side: 
         assert best_first([wrong, right]) == [1, 0]
 
 
+def test_best_first_of_a_photograph_and_its_smaller_copies_prefers_the_photograph() -> None:
+    sharp = photograph()
+    original = sharp.filter(ImageFilter.GaussianBlur(3))
+    original.paste(sharp.crop((200, 150, 280, 230)), (200, 150))
+    right = Quality(pixels=original.width * original.height, **measured(original)._asdict())
+    for scale in (0.9, 0.75, 0.5, 0.25):
+        size = round(scale * original.width), round(scale * original.height)
+        small = original.resize(size, Image.Resampling.LANCZOS)
+        wrong = Quality(pixels=small.width * small.height, **measured(small)._asdict())
+        assert best_first([wrong, right]) == [1, 0]
+
+
 @pytest.mark.parametrize("quality", [25, 30, 50, 75, 90, 99])
 def test_quality_of_a_jpeg_is_that_of_its_encoder(quality: int) -> None:
     file = io.BytesIO()
