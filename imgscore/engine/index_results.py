@@ -71,7 +71,8 @@ class IndexResults:
         """Store all answers. Return the paths of the files, and the effects on other stages.
 
         `meanwhile`: a function that sends files to workers, and reads nothing but the store. It is
-        called again and again until the disk has the commit. None: nothing can be done meanwhile.
+        called once, and then again until the disk has the commit. None: nothing can be done
+        meanwhile.
         """
         batch, seen = self._results, self._seen
         ctx = self.ctx
@@ -107,10 +108,12 @@ class IndexResults:
         try:
             # If no worker can be started, the indexer will report the error after the commit.
             with contextlib.suppress(NoWorkerError):
-                while thread.is_alive():
+                is_done = False
+                while not is_done:
                     meanwhile()
                     thread.join(COLLECT_SECONDS)
                     self.ctx.pool.collect(0.0)
+                    is_done = not thread.is_alive()
         finally:
             thread.join()
             sys.setswitchinterval(interval)
