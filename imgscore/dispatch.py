@@ -68,43 +68,40 @@ def call(request: BaseRequest[R], *, daemon_only: bool = False) -> Iterator[Mess
     checked = registry.parse(
         registry.name_of(request), msgspec.to_builtins(request, builtin_types=(bytes,))
     )
-    wait = _Wait()
+    found = _connected_or_locked()
+    with found:
+        if isinstance(found, socket.socket):
+            yield from client.call(found, request)
+            return
+        from imgscore.store import verify
+
+        if daemon_only:
+            raise NoDaemonError("no daemon is running", "start the daemon: imgscore start")
+        verify.before_use(found, paths.store_folder())
+        yield from _here(checked)
+
+
+def _connected_or_locked() -> socket.socket | StoreLock:
+    """Return a connection to the daemon, or the lock of the store if no daemon is running.
+
+    If another process has locked the store, wait: BUSY_SECONDS for a command, START_BUSY_SECONDS
+    for a daemon that does not accept calls yet. Raises BusyError after that.
+    """
+    began = time.monotonic()
+    end = began + BUSY_SECONDS
     while True:
         connection = client.connect_to_daemon()
         if connection is not None:
-            with connection:
-                yield from client.call(connection, request)
-            return
+            return connection
         try:
-            lock = StoreLock(paths.data_folder())
+            return StoreLock(paths.data_folder())
         except BusyError as error:
-            if wait.is_over(error):
+            now = time.monotonic()
+            if error.daemon_starts:
+                end = min(now + BUSY_SECONDS, began + START_BUSY_SECONDS)
+            if now >= end:
                 raise
-            time.sleep(RETRY_SECONDS)
-            continue
-        with lock:
-            from imgscore.store import verify
-
-            if daemon_only:
-                raise NoDaemonError("no daemon is running", "start the daemon: imgscore start")
-            verify.before_use(lock, paths.store_folder())
-            yield from _here(checked)
-        return
-
-
-class _Wait:
-    """The wait of a call for the lock of the store: BUSY_SECONDS, and longer for a daemon."""
-
-    def __init__(self) -> None:
-        self._end = time.monotonic() + BUSY_SECONDS
-        self._last_end = time.monotonic() + START_BUSY_SECONDS
-
-    def is_over(self, error: BusyError) -> bool:
-        """Return whether the call must not wait any longer."""
-        now = time.monotonic()
-        if error.daemon_starts:
-            self._end = min(now + BUSY_SECONDS, self._last_end)
-        return now >= self._end
+        time.sleep(RETRY_SECONDS)
 
 
 def _here(request: BaseRequest[R]) -> Iterator[Message[R]]:
@@ -271,17 +268,11 @@ def connect_soon() -> socket.socket | None:
     If a daemon is starting, or starts its program again, wait until it accepts calls. It has locked
     the store.
     """
-    wait = _Wait()
-    while True:
-        connection = client.connect_to_daemon()
-        if connection is not None:
-            return connection
-        try:
-            StoreLock(paths.data_folder()).close()
-        except BusyError as error:
-            if not wait.is_over(error):
-                time.sleep(RETRY_SECONDS)
-                continue
-        except StoreError:  # The folder cannot be written.
-            pass
+    try:
+        found = _connected_or_locked()
+    except StoreError:  # It stays locked, or the folder cannot be written.
         return None
+    if isinstance(found, socket.socket):
+        return found
+    found.close()
+    return None
