@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from imgscore.store.lock import StoreLock
+from imgscore.system.upgrade import program_files
 
 logger = logging.getLogger(__name__)
 
@@ -32,21 +33,6 @@ def private_bytes() -> int:
     """Return the resident memory of this process without the pages of files, in bytes."""
     _, resident, shared, *_ = Path("/proc/self/statm").read_text().split()
     return (int(resident) - int(shared)) * _PAGE
-
-
-def _identity() -> tuple[int, int] | None:
-    """Return the inode and the date of this module, which change when imgscore is upgraded.
-
-    None: the file cannot be read, as during an upgrade.
-    """
-    try:
-        status = os.stat(__file__)
-    except OSError:
-        return None
-    return status.st_ino, status.st_mtime_ns
-
-
-_STARTED = _identity()
 
 
 class Renewal:
@@ -73,7 +59,7 @@ class Renewal:
         memory = private_bytes()
         if self._limit is None:
             self._limit = memory + self._growth
-        elif memory >= self._limit and _identity() == _STARTED is not None:
+        elif memory >= self._limit and not program_files.are_replaced:
             # After an upgrade, only the user starts the new version.
             self._due = now + self._seconds
 

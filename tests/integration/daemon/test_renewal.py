@@ -14,6 +14,7 @@ from imgscored import renewal
 from imgscored.renewal import Renewal
 
 from imgscore.store.lock import BusyError, StoreLock
+from imgscore.system.upgrade import program_files
 from imgscore.testing import IMGSCORE, Sandbox, eventually
 from tests.conftest import put
 
@@ -124,7 +125,7 @@ def test_renewal_after_a_new_start_measures_from_the_first_scan() -> None:
 
 def test_renewal_after_an_upgrade_is_left_to_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
     grown = Renewal(0.0, -(1 << 30), renewed=False)
-    monkeypatch.setattr(renewal, "_STARTED", (1, 1))
+    monkeypatch.setattr(program_files, "_checksum", 1)
     grown.released(1.0)
     assert grown.due_at is None
 
