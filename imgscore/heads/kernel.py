@@ -104,18 +104,11 @@ class KernelHead:
     def score(self, embeddings: Half, extras: Floats | None = None) -> Scores:
         """Return the scores of embeddings float16 [n, d] and extras float32 [n, k].
 
-        The scores are computed in blocks. The deviation of a score is the standard deviation of its
-        log-odds, times the slope of the score. The standard deviation is estimated with the
-        delete-a-group jackknife (Efron and Stein 1981).
+        The deviation of a score is the standard deviation of its log-odds, times the slope of the
+        score. The standard deviation is estimated with the delete-a-group jackknife (Efron and
+        Stein 1981).
         """
-        score = np.empty(len(embeddings), np.float32)
-        deviation = np.empty(len(embeddings), np.float32)
-        for start in range(0, len(embeddings), BLOCK_ROWS):
-            block = slice(start, start + BLOCK_ROWS)
-            numbers = None if extras is None else extras[block]
-            rows = self.rows(embeddings[block], numbers)
-            score[block], deviation[block] = self.score_rows(rows, numbers)
-        return Scores(score, deviation)
+        return self.score_rows(self.rows(embeddings, extras), extras)
 
     def rows(self, embeddings: Half, extras: Floats | None = None) -> Half:
         """Return the unit rows float16 [n, r] of images, which depend on `features` only."""
@@ -128,36 +121,29 @@ class KernelHead:
 
     def score_rows(self, rows: Half, extras: Floats | None = None) -> Scores:
         """Return the scores of images from the result of `rows`, and from the same extras."""
-        score = np.empty(len(rows), np.float32)
-        deviation = np.empty(len(rows), np.float32)
-        for start in range(0, len(rows), BLOCK_ROWS):
-            block = slice(start, start + BLOCK_ROWS)
-            odds = self._odds(rows[block], None if extras is None else extras[block])
-            chance = sigmoid(odds[:, 0])
-            score[block] = with_whims(chance, self.whims)
-            folds = odds.shape[1] - 1
-            spread = np.sqrt((folds - 1) * odds[:, 1:].var(axis=1))
-            deviation[block] = spread * (1 - 2 * self.whims) * chance * (1 - chance)
-        return Scores(score, deviation)
+        odds = self._odds(rows, extras)
+        chance = sigmoid(odds[:, 0])
+        folds = odds.shape[1] - 1
+        spread = np.sqrt((folds - 1) * odds[:, 1:].var(axis=1))
+        deviation = spread * (1 - 2 * self.whims) * chance * (1 - chance)
+        return Scores(
+            with_whims(chance, self.whims).astype(np.float32), deviation.astype(np.float32)
+        )
 
     def odds(self, embeddings: Half, extras: Floats | None = None) -> Floats:
         """Return the log-odds float32 [n, 1 + folds]; see the class for the columns."""
-        rows = self.rows(embeddings, extras)
-        blocks = [
-            self._odds(
-                rows[start : start + BLOCK_ROWS],
-                None if extras is None else extras[start : start + BLOCK_ROWS],
-            )
-            for start in range(0, len(rows), BLOCK_ROWS)
-        ]
-        return np.concatenate([np.empty((0, self.constant.size), np.float32), *blocks])
+        return self._odds(self.rows(embeddings, extras), extras)
 
     def _odds(self, rows: Half, extras: Floats | None) -> Floats:
-        """Return the log-odds of one block of rows."""
-        odds = self._scorer(rows)
-        if self.curves is not None:
-            odds += self.curves(extras, len(odds))
-        return odds
+        """Return the log-odds of unit rows, computed in blocks."""
+        result = np.empty((len(rows), self.constant.size), np.float32)
+        for start in range(0, len(rows), BLOCK_ROWS):
+            block = slice(start, start + BLOCK_ROWS)
+            odds = self._scorer(rows[block])
+            if self.curves is not None:
+                odds += self.curves(None if extras is None else extras[block], len(odds))
+            result[block] = odds
+        return result
 
     @cached_property
     def projector(self) -> Projector:
