@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from imgscore.groups.placement import whole_windows
 from imgscore.images.traits import GRID_SIDE
 
 Floats = NDArray[np.float32]
@@ -91,7 +92,7 @@ def best_alignments(
     width / height. `whole`, `other`: int64 [p], the rows of the pairs.
     """
     found = np.full(len(whole), -1, np.float32)
-    windows = np.tile([0.0, 0.0, 1.0, 1.0], (len(whole), 1))
+    windows = whole_windows(len(whole))
     if not len(whole):
         return Alignments(found, windows)
     reduced = {side: _reduced(grids, side) for side in {trial.side for trial in TRIALS}}
@@ -119,7 +120,7 @@ def _compared(
     If a step finds too little, its result is halved, so that no limit is reached.
     """
     best = np.full(len(whole), -1, np.float32)
-    windows = np.tile([0.0, 0.0, 1.0, 1.0], (len(whole), 1))
+    windows = whole_windows(len(whole))
     left = np.arange(len(whole))
     for trial in TRIALS:
         found, part = _best(reduced[trial.side][whole[left]], others, other[left], step, trial)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from imgscore.groups.placement import MIN_START, means_of, unit_of
+from imgscore.groups.placement import MIN_START, means_of, unit_of, whole_windows
 from imgscore.groups.verification import BATCH, FIT_SIDE, FineGrids
 from imgscore.images.traits import FINE_GRID_SIDE
 
@@ -31,7 +31,7 @@ class Contents:
 
     def __init__(self, rows: Ints, fine: FineGrids) -> None:
         self.known = np.zeros(len(rows), np.bool_)
-        self.windows = np.tile([0.0, 0.0, 1.0, 1.0], (len(rows), 1))
+        self.windows = whole_windows(len(rows))
         self._place = np.full(len(rows), -1, np.int64)
         units = [np.empty((0, FIT_SIDE**2), np.float16)]
         count = 0
@@ -70,7 +70,7 @@ def contents(fine: NDArray[np.uint8]) -> NDArray[np.float64]:
     It is the largest run of rows, and then of columns, that are not of one tone.
     """
     count = len(fine)
-    windows = np.tile([0.0, 0.0, 1.0, 1.0], (count, 1))
+    windows = whole_windows(count)
     # Most images have no frame: no row and no column is of one tone.
     tones = np.minimum(
         np.ptp(fine, axis=2).min(axis=1, initial=255), np.ptp(fine, axis=1).min(axis=1, initial=255)

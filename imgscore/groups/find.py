@@ -18,6 +18,7 @@ from imgscore.groups.alignment import best_alignments
 from imgscore.groups.containment import MAX_AREA, either, gains
 from imgscore.groups.contents import Contents
 from imgscore.groups.marks import find_marks, may_be_marked
+from imgscore.groups.placement import whole_windows
 from imgscore.groups.shots import Shot
 from imgscore.groups.verification import (
     Candidates,
@@ -278,10 +279,9 @@ def _find_crops(images: Images, pairs: Ints, kinds: Ints, gain: Floats) -> None:
         for side in (0, 1):
             some = np.flatnonzero(may_be_crops(pictures, *_sides(at, side)))
             sides, plain = _sides(at[some], side), np.zeros(len(some), np.bool_)
-            everything = np.tile([0.0, 0.0, 1.0, 1.0], (len(some), 1))
             pair = Candidates(*sides, quotients[some], plain)
             # The gain of a larger part would be 0.
-            same, windows = are_parts(pictures, pair, everything, MAX_AREA)
+            same, windows = are_parts(pictures, pair, whole_windows(len(some)), MAX_AREA)
             found = gains(windows[same], pictures.fine[pair.other[same]]) * (2 * side - 1)
             crops = chosen[some[same]]
             gain[crops] = either(gain[crops], found)

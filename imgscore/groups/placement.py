@@ -25,6 +25,11 @@ MIN_LENGTH = 0.15
 """The smallest side of a part: about 10 cells of a fine grid."""
 
 
+def whole_windows(count: int) -> NDArray[np.float64]:
+    """Return windows that are whole images, float64 [count, 4]."""
+    return np.tile([0.0, 0.0, 1.0, 1.0], (count, 1))
+
+
 def placed(
     wanted: Floats, other: Floats, starts: NDArray[np.float64], max_steps: int = MAX_STEPS
 ) -> tuple[NDArray[np.float64], Floats]:

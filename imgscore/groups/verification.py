@@ -13,7 +13,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from imgscore.groups.placement import Slopes, means_of, moved, placed, shares_before, unit_of
+from imgscore.groups.placement import (
+    Slopes,
+    means_of,
+    moved,
+    placed,
+    shares_before,
+    unit_of,
+    whole_windows,
+)
 from imgscore.images.traits import FINE_GRID_SIDE
 
 Floats = NDArray[np.float32]
@@ -174,7 +182,7 @@ def may_be_crops(pictures: Pictures, whole: Ints, other: Ints) -> Bools:
         part = slice(start, start + BATCH)
         wanted, at = pictures.units[whole[part]], other[part]
         fit = np.einsum("pk,pk->p", wanted, pictures.units[at])
-        windows = moved(_everything(len(at)), slopes.moves(wanted, fit, at))
+        windows = moved(whole_windows(len(at)), slopes.moves(wanted, fit, at))
         found[part] = windows[:, 2] * windows[:, 3] <= MAX_FIRST_AREA
     return found
 
@@ -182,7 +190,7 @@ def may_be_crops(pictures: Pictures, whole: Ints, other: Ints) -> Bools:
 def are_equal(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> bool:
     """Return whether two fine grids [64, 64] have equal details, but for compression."""
     grids = np.stack([first, second]).astype(np.float32)
-    blocks = _blocks_of(means_of(grids, _everything(2), DETAIL_SIDE))
+    blocks = _blocks_of(means_of(grids, whole_windows(2), DETAIL_SIDE))
     match = _match(blocks.of(slice(0, 1)), blocks.of(slice(1, 2)))
     return bool(match.textured[0] >= MIN_TEXTURED and match.blocks[0] >= EQUAL_BLOCKS)
 
@@ -195,7 +203,7 @@ def are_different(fine: NDArray[np.uint8], pairs: Ints) -> Bools:
     picture in the same window.
     """
     # Most images are in several pairs, so everything about one image is computed once.
-    blocks = _blocks_of(means_of(fine.astype(np.float32), _everything(len(fine)), DETAIL_SIDE))
+    blocks = _blocks_of(means_of(fine.astype(np.float32), whole_windows(len(fine)), DETAIL_SIDE))
     squares = _in_squares(fine)
     deviations = np.sqrt(np.einsum("nij,nij->ni", squares, squares) / squares.shape[2])
     differ = np.empty(len(pairs), np.bool_)
@@ -216,10 +224,6 @@ def _in_squares(fine: NDArray[np.uint8]) -> Floats:
     cut = fine.reshape(count, number, REPLACED_SIDE, number, REPLACED_SIDE)
     squares = cut.transpose(0, 1, 3, 2, 4).reshape(count, number**2, REPLACED_SIDE**2)
     return np.asarray(squares - squares.mean(axis=2, keepdims=True, dtype=np.float32), np.float32)
-
-
-def _everything(count: int) -> NDArray[np.float64]:
-    return np.tile([0.0, 0.0, 1.0, 1.0], (count, 1))
 
 
 def _details_of(first: Floats, second: Floats) -> Floats:
