@@ -68,7 +68,7 @@ their luma in levels, their difference as for MAX_ROUGHNESS, and the share of un
 BATCH = 512
 """The number of pairs whose images are in memory at once. If no image is in two of them, they use
 60 MB."""
-PART = 64
+COMPARE_BATCH = 64
 """The number of pairs that are compared at once. Their arrays fit into the cache of a processor."""
 COARSE_CHANGE, MIN_COARSE_EQUAL = 6.0, 0.55
 """The largest difference in levels of a cell that is equal in two grids, and the smallest share of
@@ -108,9 +108,9 @@ def find_marks(fine: Bytes, pairs: Ints) -> Marks:
         # Most images are in several pairs, so everything about one image is computed once.
         rows, place = np.unique(part[at], return_inverse=True)
         images = _Images(fine[rows].astype(np.float32))
-        for first in range(0, len(at), PART):
-            chosen = start + at[first : first + PART]
-            sides, same = _judged(images, place.reshape(-1, 2)[first : first + PART])
+        for first in range(0, len(at), COMPARE_BATCH):
+            chosen = start + at[first : first + COMPARE_BATCH]
+            sides, same = _judged(images, place.reshape(-1, 2)[first : first + COMPARE_BATCH])
             found.sides[chosen], found.same[chosen] = sides, same
     return found
 
@@ -118,8 +118,8 @@ def find_marks(fine: Bytes, pairs: Ints) -> Marks:
 def _are_changed(levels: NDArray[np.int16], pairs: Ints) -> Bools:
     """Return whether enough cells of two images differ, bool [p]. `levels`: int16 [n, 64, 64]."""
     changed = np.empty(len(pairs), np.bool_)
-    for start in range(0, len(pairs), PART):
-        first, second = pairs[start : start + PART].T
+    for start in range(0, len(pairs), COMPARE_BATCH):
+        first, second = pairs[start : start + COMPARE_BATCH].T
         difference = levels[second] - levels[first]
         # The numbers are doubled, because a median can end with a half.
         difference *= 2
@@ -127,7 +127,7 @@ def _are_changed(levels: NDArray[np.int16], pairs: Ints) -> Bools:
             :, None, None
         ]
         share = (np.abs(difference) > 2 * MIN_CHANGE).mean(axis=(1, 2))
-        changed[start : start + PART] = share >= MIN_SHARE
+        changed[start : start + COMPARE_BATCH] = share >= MIN_SHARE
     return changed
 
 

@@ -29,7 +29,7 @@ from imgscore.heads.features import Features
 DIGEST_SIZE = sha256().digest_size
 VERSION = 1
 """The version of the file, and of the computation of the rows."""
-PART_ROWS = 512
+ROW_BATCH = 512
 """The largest number of images in one part. They use 0.4 MB."""
 MIN_FREE_BYTES = 1 << 30
 """The number of bytes that must be free on the disk, so that the file can grow. The store needs
@@ -104,7 +104,7 @@ class FeatureCache:
         while len(header := os.pread(self._descriptor, _PART.size, self._end)) == _PART.size:
             count, checksum = _PART.unpack(header)
             at = self._end + _PART.size
-            if not 0 < count <= PART_ROWS or at + count * self._size > length:
+            if not 0 < count <= ROW_BATCH or at + count * self._size > length:
                 return
             self._digests.append(os.pread(self._descriptor, count * DIGEST_SIZE, at))
             self._places.append(_Place(at, count, checksum))
@@ -166,7 +166,7 @@ class FeatureCache:
         return True
 
     def append(self, part: Rows) -> bool:
-        """Write a part of at most PART_ROWS images. Return False if that is not possible."""
+        """Write a part of at most ROW_BATCH images. Return False if that is not possible."""
         data = b"".join((part.digests, part.extras.tobytes(), part.rows.tobytes()))
         data = _PART.pack(len(part), zlib.crc32(data)) + data
         with suppress(OSError):

@@ -22,7 +22,7 @@ const JUMP_PAUSE = 120;
 const REST = 200;
 // The largest number of tiles that get their picture at a time after a jump, and the milliseconds until the next
 // ones: those of a whole window and its margin would take 60 ms, and the user may scroll on.
-const PART = 12, PART_PAUSE = 20;
+const TILE_BATCH = 12, TILE_PAUSE = 20;
 // The largest number of tiles without an image that are kept for other images: a screen of them.
 const MAX_SPARE = 200;
 
@@ -126,7 +126,7 @@ export const gallery = {
     clearTimeout(this.afterPart);
     clearTimeout(this.atRest);
     this.atRest = setTimeout(() => this.putInSequence(), REST);
-    if (isJump) this.afterJump = setTimeout(() => this.draw(PART), JUMP_PAUSE);
+    if (isJump) this.afterJump = setTimeout(() => this.draw(TILE_BATCH), JUMP_PAUSE);
     const { rows } = this, from = rows.below(top), first = rows.firsts[from] ?? this.list.length;
     let to = from;
     while (to < rows.count && rows.tops[to] <= bottom) to += 1;
@@ -144,7 +144,7 @@ export const gallery = {
   },
 
   scrolled() {
-    this.draw(PART);
+    this.draw(TILE_BATCH);
   },
 
   /**
@@ -156,7 +156,7 @@ export const gallery = {
     if (open.length > part) {
       const middle = this.top + innerHeight / 2, farOf = (/** @type {number} */ at) => Math.abs(this.rows.place(at).top - middle);
       open.sort(([a], [b]) => farOf(a) - farOf(b));
-      this.afterPart = setTimeout(() => this.complete(part), PART_PAUSE);
+      this.afterPart = setTimeout(() => this.complete(part), TILE_PAUSE);
     }
     for (const [at, tile] of open.slice(0, part)) tile.complete(this.list[at]);
   },

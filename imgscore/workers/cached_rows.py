@@ -143,7 +143,7 @@ def new_scores(
     parts: Iterable[Part],
     threads: int,
 ) -> Iterator[NDArray[Any]]:
-    """Yield the scores of parts of at most PART_ROWS images, and add their rows to the file."""
+    """Yield the scores of parts of at most ROW_BATCH images, and add their rows to the file."""
 
     def score(part: Part) -> tuple[Rows, NDArray[Any]]:
         digests, matrix, extras = part

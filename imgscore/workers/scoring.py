@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from imgscore.errors import ImgscoreError
 from imgscore.heads import files
-from imgscore.heads.feature_cache import PART_ROWS
+from imgscore.heads.feature_cache import ROW_BATCH
 from imgscore.heads.kernel import KernelHead
 from imgscore.paths import head_file
 from imgscore.store import head_inputs, scores, vectors
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from imgscore.store.transaction import Txn
     from imgscore.workers.context import Context
 
-SCORE_BATCH = PART_ROWS
+SCORE_BATCH = ROW_BATCH
 """The number of vectors that one thread scores at a time. A vector uses 5 kB, so 512 vectors use
 2.5 MB, and five such batches are in memory with two threads. 2,048 vectors need as much CPU time,
 and 38 MB more."""
