@@ -9,14 +9,12 @@ from __future__ import annotations
 import os
 import random
 import shutil
-import threading
 import time
 from bisect import bisect_left
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 
-from bench.figures import Figure, Setting
+from bench.figures import Figure, Setting, repeated
 from bench.idle import Usage, read_usage
 from bench.sandbox import add_known_files, new_sandbox
 from imgscore.config import Config
@@ -105,24 +103,6 @@ def span(paths: list[str]) -> tuple[int, int]:
     """
     changed = sorted(os.stat(path).st_ctime_ns for path in paths)
     return changed[len(changed) // 10], changed[-1]
-
-
-@contextmanager
-def repeated(work: Callable[[], None], seconds: float) -> Iterator[None]:
-    """Call `work` in a thread until the block ends, with pauses of `seconds`."""
-    ended = threading.Event()
-
-    def repeat() -> None:
-        while not ended.wait(seconds):
-            work()
-
-    thread = threading.Thread(target=repeat)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
 
 
 class Sampler:

@@ -9,8 +9,10 @@ import random
 import re
 import statistics
 import subprocess
+import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -75,6 +77,27 @@ def list_images(folder: Path) -> tuple[Path, ...]:
 def cores() -> int:
     """The number of CPUs that this process may use."""
     return len(os.sched_getaffinity(0))
+
+
+@contextmanager
+def repeated(work: Callable[[], bool | None], seconds: float) -> Iterator[None]:
+    """Call `work` in a thread until the block ends, or until `work` returns False.
+
+    `seconds`: the pause before each call.
+    """
+    ended = threading.Event()
+
+    def repeat() -> None:
+        while not ended.wait(seconds) and work() is not False:
+            pass
+
+    thread = threading.Thread(target=repeat)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 def time_call(work: Callable[[], object]) -> float:

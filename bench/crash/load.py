@@ -11,7 +11,6 @@ import os
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +22,7 @@ from PIL import Image
 
 from bench.crash.sandbox import LOSSES, Fault, LostError, Sandbox
 from bench.crash.workload import HOUR_NS, PAST_NS, draw_image
-from bench.figures import percentile, time_call
+from bench.figures import percentile, repeated, time_call
 from imgscore.embedders import lite0_spec
 from imgscore.errors import ImgscoreError
 from imgscore.images.decode import decode
@@ -69,29 +68,26 @@ class StatusMonitor:
     @contextmanager
     def running(self) -> Iterator[None]:
         """Call `status` every 50 ms in a thread until the block ends."""
-        ended = threading.Event()
         path = self.sandbox.folder / "idle-server"
         server = subprocess.Popen([sys.executable, "-c", IDLE_SERVER, path])
         while not path.exists():
             time.sleep(0.01)
 
-        def poll() -> None:
-            start = time.monotonic()
-            while not ended.wait(0.05):
-                self.idle_seconds.append(time_call(lambda: _call_idle_server(path)))
-                try:
-                    self.seconds.append(time_call(self.sandbox.status))
-                except ImgscoreError:
-                    return
-                self.memory.append((time.monotonic() - start, _private_bytes(self.sandbox.pid)))
+        start = time.monotonic()
 
-        thread = threading.Thread(target=poll)
-        thread.start()
+        def poll() -> bool:
+            self.idle_seconds.append(time_call(lambda: _call_idle_server(path)))
+            try:
+                self.seconds.append(time_call(self.sandbox.status))
+            except ImgscoreError:
+                return False
+            self.memory.append((time.monotonic() - start, _private_bytes(self.sandbox.pid)))
+            return True
+
         try:
-            yield
+            with repeated(poll, 0.05):
+                yield
         finally:
-            ended.set()
-            thread.join()
             server.kill()
             server.wait()
 

@@ -20,6 +20,7 @@ from imgscore.workers.context import Context
 from imgscore.workers.messages import Rescore, Train
 from imgscore.workers.scoring import rescore
 from imgscore.workers.training import train
+from tests.integration.workers.conftest import trained_context
 
 COUNT = 300
 DIGESTS = [hashlib.sha256(number.to_bytes(2, "big")).digest() for number in range(COUNT)]
@@ -52,12 +53,8 @@ def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Context
             name = "keep" if number % 2 else "trash"
             labels.append(txn, LabelEvent(number, "default", DIGESTS[number], name, "import", b""))
 
-    with Store(tmp_path / "store") as store:
-        store.commit(fill)
-    context = Context(tmp_path / "store", tmp_path / "heads", "efficientnet-lite0", "cpu")
-    train(context, Train("default"))
-    yield context
-    context.store.close()
+    with trained_context(tmp_path, fill) as context:
+        yield context
 
 
 def scored(context: Context, task: Rescore = INBOX) -> dict[bytes, float]:

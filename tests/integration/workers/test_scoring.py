@@ -14,9 +14,9 @@ from imgscore.store.store import Store
 from imgscore.store.transaction import Txn
 from imgscore.workers import scoring
 from imgscore.workers.context import Context
-from imgscore.workers.messages import Rescore, Scored, Train
+from imgscore.workers.messages import Rescore, Scored
 from imgscore.workers.scoring import rescore
-from imgscore.workers.training import train
+from tests.integration.workers.conftest import trained_context
 
 COUNT = 40
 DIGESTS = [hashlib.sha256(bytes([number])).digest() for number in range(COUNT)]
@@ -35,12 +35,8 @@ def context(tmp_path: Path) -> Iterator[Context]:
             name = "keep" if number % 2 else "trash"
             labels.append(txn, LabelEvent(number + 1, "default", digest, name, "import", b"/a"))
 
-    with Store(tmp_path / "store") as store:
-        store.commit(fill)
-    context = Context(tmp_path / "store", tmp_path / "heads", "efficientnet-lite0", "cpu")
-    train(context, Train("default"))
-    yield context
-    context.store.close()
+    with trained_context(tmp_path, fill) as context:
+        yield context
 
 
 def _rows(parts: list[Scored]) -> list[bytes]:
