@@ -13,7 +13,7 @@ REMEDY = (
     "imgscore was upgraded while the daemon ran; restart the daemon: imgscore stop, then "
     "imgscore start"
 )
-"""What to do if the daemon and the files of the program have different versions."""
+"""The advice for a daemon that has another version than the files of the program."""
 PACKAGES = ("imgscore", "imgscored")
 
 

@@ -1,4 +1,4 @@
-"""How long a call waits for another process that has locked the store."""
+"""A call waits for another process that has locked the store, but not without end."""
 
 import os
 import subprocess
