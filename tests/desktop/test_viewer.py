@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,6 +40,11 @@ def place_of(page: "Page") -> dict[str, float]:
     box = page.locator("#large").bounding_box()
     assert box is not None
     return dict(box)
+
+
+def wait_for_place(page: "Page", what: str, arrived: Callable[[dict[str, float]], bool]) -> None:
+    """Wait until the open picture's place satisfies `arrived`; the page moves it once a frame."""
+    eventually(lambda: arrived(place_of(page)), what=lambda: f"{what}, but: {place_of(page)}")
 
 
 def open_image(page: "Page", name: str) -> None:
@@ -91,28 +97,31 @@ def test_viewer_zooms_to_pixels_and_shows_facts_and_reasons(
 
 def _zoom(page: "Page") -> None:
     """Assert: keys, wheel and pointer zoom and move the picture, and 1:1 is 1:1."""
+    from playwright.sync_api import expect
+
     page.locator("#stage").hover(position={"x": 100, "y": 100})
     fitted = place_of(page)
     page.keyboard.press("z")
-    assert page.get_attribute("#zoom-pixels", "aria-pressed") == "true"
-    assert page.inner_text("#zoom-level") == "100 %"
-    ratio = place_of(page)["width"] / fitted["width"]
+    expect(page.locator("#zoom-pixels")).to_have_attribute("aria-pressed", "true")
+    expect(page.locator("#zoom-level")).to_have_text("100 %")
+    pixels = place_of(page)
+    ratio = pixels["width"] / fitted["width"]
     width = page.evaluate("document.getElementById('stage').clientWidth")
     assert abs(width * ratio - 3000) < 2
     page.keyboard.press("Shift+ArrowRight")
-    moved = place_of(page)
+    wait_for_place(page, "80 pixels to the left", lambda box: box["x"] == pixels["x"] - 80)
     page.keyboard.press("Shift+ArrowLeft")
-    assert place_of(page)["x"] == moved["x"] + 80
+    wait_for_place(page, "back", lambda box: box == pixels)
     page.mouse.down()
     page.mouse.move(60, 100)
     page.mouse.up()
-    assert place_of(page)["x"] != moved["x"] + 80
+    wait_for_place(page, "dragged to the left", lambda box: box["x"] < pixels["x"])
     page.keyboard.press("z")
-    assert place_of(page) == fitted
+    wait_for_place(page, "fitted", lambda box: box == fitted)
     page.mouse.wheel(0, -300)
-    assert place_of(page)["width"] > fitted["width"]
+    wait_for_place(page, "larger", lambda box: box["width"] > fitted["width"])
     page.keyboard.press("0")
-    assert place_of(page) == fitted
+    wait_for_place(page, "fitted", lambda box: box == fitted)
 
 
 def test_review_server_opens_only_folders_of_the_page(
@@ -167,8 +176,7 @@ def test_viewer_two_fingers_zoom_and_move_and_one_finger_swipes(
             places = [{"x": x, "y": y, "id": number} for number, (x, y) in enumerate(points)]
             touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": places})
 
-        def middle() -> tuple[float, float]:
-            box = place_of(page)
+        def middle(box: dict[str, float]) -> tuple[float, float]:
             return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
 
         stage = page.locator("#stage").bounding_box()
@@ -178,16 +186,16 @@ def test_viewer_two_fingers_zoom_and_move_and_one_finger_swipes(
         fingers("touchStart", (x - 20, y), (x + 20, y))
         for step in range(1, 9):
             fingers("touchMove", (x - 20 - 5 * step, y), (x + 20 + 5 * step, y))
-        assert place_of(page)["width"] == pytest.approx(3 * width, rel=0.02)
-        before = middle()
+        wide = pytest.approx(3 * width, rel=0.02)
+        wait_for_place(page, "three times as wide", lambda box: box["width"] == wide)
+        x0, y0 = middle(place_of(page))
         for step in range(1, 9):  # both fingers move together
             fingers(
                 "touchMove", (x - 60 + 4 * step, y + 5 * step), (x + 60 + 4 * step, y + 5 * step)
             )
         fingers("touchEnd")
-        after = middle()
-        assert after[0] - before[0] == pytest.approx(32, abs=3)
-        assert after[1] - before[1] == pytest.approx(40, abs=3)
+        moved = pytest.approx((x0 + 32, y0 + 40), abs=3)
+        wait_for_place(page, f"the middle at {moved}", lambda box: middle(box) == moved)
         assert page.inner_text("#position").startswith("1 of")  # a pinch is no swipe
         page.click("#zoom-fit")
         fingers("touchStart", (x + 80, y))
