@@ -337,9 +337,15 @@ class PlaceLabels:
         return None
 
     def _may_be(self, former: Fingerprint, gone_ns: int, seen: Fingerprint) -> bool:
-        """Return whether a missing file may be the file that has just appeared."""
-        recent = not gone_ns or self.now_ns - gone_ns < MOVE_WINDOW_NS
-        return recent or _same_file(former, seen)
+        """Return whether a missing file may be the file that has just appeared.
+
+        The file may have waited for a worker for minutes: its ctime is the time of its move. If a
+        whole folder was moved, or a disk was mounted, the ctime is far older.
+        """
+        if not gone_ns or _same_file(former, seen):
+            return True
+        missing_ns = min(self.now_ns - gone_ns, abs(seen.ctime_ns - gone_ns))
+        return missing_ns < MOVE_WINDOW_NS
 
     def _is_renamed(self, former: bytes, paths: Iterable[bytes]) -> bool:
         """Return whether a label folder with the file `former` was renamed as a whole.

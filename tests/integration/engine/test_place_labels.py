@@ -323,15 +323,34 @@ def test_place_label_of_a_file_deleted_long_ago_stays_with_a_new_copy(
     shutil.copy2(kept, other)
     kept.unlink()
     world.settled()
-
-    def make_older(txn: Txn) -> None:
-        gone = sightings.find(txn, os.fsencode(kept))
-        assert gone is not None
-        long_ago = gone.gone_ns - MOVE_WINDOW_NS - 1
-        sightings.record(txn, msgspec.structs.replace(gone, gone_ns=long_ago))
-
-    with world.engine() as engine:
-        engine.ctx.store.commit(make_older)
     other = move(other, world.inbox)
+    set_gone(world, kept, other.stat().st_ctime_ns - MOVE_WINDOW_NS - 1)
     world.settled()
     assert label_of(world, other) == "keep"
+
+
+def test_place_label_of_a_file_moved_from_another_disk_and_indexed_late_is_cleared(
+    world: World, kept: Path
+) -> None:
+    other = world.folder / "new.png"
+    shutil.copy2(kept, other)
+    kept.unlink()
+    world.settled()
+    other = move(other, world.inbox)
+    # The last nanosecond of the window was when the file was moved, so it has passed now.
+    set_gone(world, kept, other.stat().st_ctime_ns - MOVE_WINDOW_NS + 1)
+    world.settled()
+    assert label_of(world, other) is None
+
+
+def set_gone(world: World, path: Path, gone_ns: int) -> None:
+    """Change the time at which the record of a deleted file says that the file was missing."""
+
+    def change(txn: Txn) -> None:
+        gone = sightings.find(txn, os.fsencode(path))
+        assert gone is not None
+        assert gone.gone_ns
+        sightings.record(txn, msgspec.structs.replace(gone, gone_ns=gone_ns))
+
+    with world.engine() as engine:
+        engine.ctx.store.commit(change)
