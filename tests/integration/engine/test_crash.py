@@ -1,6 +1,7 @@
 """A crash at any step of an order, an undo or a restore loses no original."""
 
 import os
+import threading
 import warnings
 from collections.abc import Callable
 from itertools import count
@@ -8,8 +9,10 @@ from typing import Any
 
 import pytest
 
+from imgscore import failpoints
 from imgscore.engine import apply
 from imgscore.engine.engine import Engine
+from imgscore.store import deferred
 from imgscore.store.store import Store
 from tests.integration.engine.conftest import World, ask, use_head
 
@@ -134,3 +137,36 @@ def test_first_order_killed_at_every_step_loses_no_original(
         if not killed:
             break
     assert fatal >= 12
+
+
+@pytest.mark.parametrize("fatal", ["before commit", "after commit"])
+def test_order_killed_in_a_commit_beside_its_touches_loses_no_original(
+    worlds: Callable[[str], World], fatal: failpoints.Name
+) -> None:
+    """The thread "flush" makes deferred writes while the daemon sets the next dates."""
+
+    def kill(point: failpoints.Name) -> None:
+        if point == fatal and threading.current_thread().name == "flush":
+            os._exit(KILLED)
+
+    def order_with_few_deferred_writes(engine: Engine) -> object:
+        deferred.MAX_FILES, deferred.FLUSH_WRITES = 2, 3
+        failpoints.arm(kill)
+        return order(engine)
+
+    world = worlds("beside")
+    for name, score in SCORES.items():
+        world.put(f"{name}.jpg", score)
+    world.settled()
+    with world.engine() as engine:
+        use_head(engine, "2")
+    # Few dates change, so each of them is a batch.
+    assert killed_at(world, 10**9, order_with_few_deferred_writes, batch=1)
+    with world.engine() as engine:
+        world.settle(engine)
+        ask(engine, "order")
+        world.settle(engine)
+        assert world.order() == SECOND
+        rows = ask(engine, "restore-times")
+        assert not any(row["error"] for row in rows)
+        assert world.dates() == world.originals
