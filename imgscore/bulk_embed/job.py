@@ -17,9 +17,11 @@ from distributed import get_worker, secede
 
 from imgscore.embedders import backends, registry
 from imgscore.errors import ImgscoreError
+from imgscore.workers.cpus import cpus
 from imgscore.workers.frames import frame
 from imgscore.workers.messages import Answer, IndexFile, Interrupted, ModelUnavailable, Notice
 from imgscore.workers.pool import Pool, WorkerSettings
+from imgscore.workers.process import MAX_BYTES
 
 _lock = threading.Lock()
 _pools: dict[WorkerSettings, "_SharedPool"] = {}
@@ -30,6 +32,8 @@ GATHER_SECONDS = 0.015
 """The time in which answers gather while files wait, as in the engine (`engine/feed.py`)."""
 STEP_SECONDS = 0.2
 """The largest number of seconds to wait for answers, before files of other threads are sent."""
+LARGE_SHARE = 0.5
+"""The share of the machine's memory that the workers for huge images may use together."""
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -232,6 +236,8 @@ class _SharedPool:
 
 def _pool_for(job: Job) -> _SharedPool:
     """Return the pool of this process for the settings of a job."""
+    threads = get_worker().state.nthreads
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     settings = WorkerSettings(
         Path(),
         Path(),
@@ -240,11 +246,21 @@ def _pool_for(job: Job) -> _SharedPool:
         job.file_seconds,
         job.embedder,
         batches=backends.uses_device_process(job.device),
+        large_workers=large_workers(memory, threads / cpus()),
     )
     with _lock:
         if settings not in _pools:
-            _pools[settings] = _SharedPool(settings, get_worker().state.nthreads)
+            _pools[settings] = _SharedPool(settings, threads)
         return _pools[settings]
+
+
+def large_workers(memory: int, share: float) -> int:
+    """Return how many worker processes of a Dask worker may decode huge images at the same time.
+
+    `memory`: the memory of the machine in bytes. `share`: the number of threads of the Dask worker,
+    divided by the number of CPUs: a machine may run several Dask workers.
+    """
+    return max(1, int(LARGE_SHARE * memory * min(1.0, share) / MAX_BYTES))
 
 
 def close_idle_pools() -> None:

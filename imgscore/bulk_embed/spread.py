@@ -45,7 +45,7 @@ PARTS_PER_WORKER = 3
 stored, and the third one waits. Overtaken tasks are not counted."""
 MAX_PARTS_PER_WORKER = 16
 """The largest number of tasks of a Dask worker, with the overtaken ones. A task is overtaken if a
-later task has ended: it waits for a huge image, for which only one worker process has the memory.
+later task has ended: it waits for a huge image, for which not every worker process has the memory.
 The vectors of an overtaken task wait in the memory of the Dask worker (see MAX_FILES)."""
 PATHS_PER_REQUEST = 500
 """The largest number of files in one lookup in the store. Even if the paths are long, the request

@@ -42,6 +42,7 @@ from imgscore.links.settings import existing, folders_of
 from imgscore.store import originals, settings
 from imgscore.store.store import Store
 from imgscore.watches import Watches
+from imgscore.workers.cpus import cpus
 from imgscore.workers.messages import (
     Answer,
     Crashed,
@@ -52,7 +53,7 @@ from imgscore.workers.messages import (
     Notice,
     Task,
 )
-from imgscore.workers.pool import Pool, WorkerSettings, cpus
+from imgscore.workers.pool import Pool, WorkerSettings
 
 logger = logging.getLogger(__name__)
 

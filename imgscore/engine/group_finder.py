@@ -16,6 +16,7 @@ from imgscore.errors import ImgscoreError
 from imgscore.store import groups, similarity, vectors
 from imgscore.store.groups import NewGroup
 from imgscore.store.transaction import Txn
+from imgscore.workers.cpus import cpus
 from imgscore.workers.group_messages import (
     CompareNew,
     ComparePairs,
@@ -24,7 +25,6 @@ from imgscore.workers.group_messages import (
     GroupsFound,
 )
 from imgscore.workers.messages import Answer, Crashed, Interrupted, Progressed, Refused
-from imgscore.workers.pool import cpus
 
 logger = logging.getLogger(__name__)
 

@@ -14,8 +14,8 @@ from imgscore.groups.best import VERSION, Quality
 from imgscore.store import groups, qualities, sightings, traits
 from imgscore.store.qualities import QualityRecord
 from imgscore.store.transaction import Txn
+from imgscore.workers.cpus import cpus
 from imgscore.workers.messages import Answer, Crashed, Interrupted, ModelUnavailable, Refused
-from imgscore.workers.pool import cpus
 from imgscore.workers.quality_messages import MeasureQuality, QualityMeasured
 
 logger = logging.getLogger(__name__)

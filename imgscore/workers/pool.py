@@ -17,7 +17,6 @@ from collections import deque
 
 from imgscore.embedders import registry
 from imgscore.workers import answer_checks, process
-from imgscore.workers.cpus import cpus
 from imgscore.workers.device import Device
 from imgscore.workers.endings import Starts, end_of, ending, interrupted, is_last, seconds_of
 from imgscore.workers.frames import take_answers
@@ -56,7 +55,7 @@ class Pool:
         self._idle_seconds = idle_seconds
         self._workers: dict[int, Worker] = {}
         self._needs_memory: deque[Task] = deque()
-        """The tasks that need more memory than a low-memory worker may use. They wait for the file
+        """The tasks that need more memory than a low-memory worker may use. They wait for a file
         worker without this limit."""
         self._suspects: deque[Task] = deque()
         """The tasks during which a file worker has crashed. Each of them is done once more."""
@@ -97,6 +96,9 @@ class Pool:
 
     def _file_workers(self) -> list[Worker]:
         return [worker for worker in self._workers.values() if not worker.for_training]
+
+    def _large_workers(self) -> list[Worker]:
+        return [worker for worker in self._file_workers() if not worker.low_memory]
 
     def has_room(self) -> bool:
         """Return whether `submit` can accept another FileTask at present."""
@@ -151,10 +153,7 @@ class Pool:
         return True
 
     def warm_up(self) -> None:
-        """Start a file worker if there is none.
-
-        The new worker loads the model at once, before it gets a file.
-        """
+        """Start a file worker if there is none. It loads the model before it gets a file."""
         if not self._file_workers():
             # If the start fails, ignore the error here. `submit` will raise NoWorkerError later.
             with contextlib.suppress(NoWorkerError):
@@ -167,7 +166,7 @@ class Pool:
 
     def _start(self, for_training: bool, *, orders: bool = False) -> Worker:
         self._starts[for_training].check(time.monotonic())
-        low_memory = not for_training and any(not w.low_memory for w in self._file_workers())
+        low_memory = not for_training and len(self._large_workers()) >= self.settings.large_workers
         connection = None
         if self.device is not None and not for_training:
             if not registry.is_quick_to_load(self.settings.model):
@@ -224,15 +223,16 @@ class Pool:
             self._collected = kept
 
     def _escalate(self) -> list[tuple[Task, Answer]]:
-        """Send the tasks in `_needs_memory` to the file worker that is not a low-memory worker.
+        """Send the tasks in `_needs_memory` to the file workers that are not low-memory workers.
 
-        If this worker does not exist, start it first. If it cannot be started, return each of these
-        tasks with the answer Interrupted.
+        Start one if there is none. If that fails, return each of these tasks with an Interrupted.
         """
-        worker = next((w for w in self._file_workers() if not w.low_memory), None)
         try:
-            while self._needs_memory and (worker is None or worker.has_room):
-                worker = worker or self._start(for_training=False)
+            while self._needs_memory:
+                workers = self._large_workers() or [self._start(for_training=False)]
+                worker = min(workers, key=lambda worker: len(worker.tasks))
+                if not worker.has_room:
+                    break
                 worker.send(self._needs_memory.popleft())
         except NoWorkerError as error:
             return interrupted(self._needs_memory, error)
@@ -395,4 +395,4 @@ class Pool:
         self.close()
 
 
-__all__ = ["NoWorkerError", "Pool", "WorkerSettings", "cpus"]
+__all__ = ["NoWorkerError", "Pool", "WorkerSettings"]

@@ -57,11 +57,12 @@ MAX_BYTES = 3 * 2**30
 LOW_MEMORY_BYTES = 3 * 2**27
 """The largest number of bytes that an image may use in a low-memory worker.
 
-All file workers except one are low-memory workers. If an image needs more memory, the pool sends it
-to the remaining worker. With this limit, small images are ready sooner, and the workers use less
-memory. We measured 2 workers with 160 small images and 16 images of 100 megapixels. The small PNG
-images were ready after 5 s with this limit, and after 29 s without it (WebP: 8 s and 66 s). The two
-workers together used 0.6 GB with the limit, and 1.0 GB without it (WebP: 1.7 GB and 2.8 GB)."""
+In the daemon, all file workers except one are low-memory workers. If an image needs more memory,
+the pool sends it to the remaining worker. With this limit, small images are ready sooner, and the
+workers use less memory. We measured 2 workers with 160 small images and 16 images of 100
+megapixels. The small PNG images were ready after 5 s with this limit, and after 29 s without it
+(WebP: 8 s and 66 s). The two workers together used 0.6 GB with the limit, and 1.0 GB without it
+(WebP: 1.7 GB and 2.8 GB)."""
 
 
 class NoWorkerError(ImgscoreError):
@@ -92,6 +93,8 @@ class WorkerSettings:
     started"""
     dim: int | None = None
     """the number of values in an image's vector; None means that the number is not checked"""
+    large_workers: int = 1
+    """the number of file workers that are not low-memory workers"""
     link_folders: tuple[bytes, ...] = ()
     """the folders of links in which the trainer may write"""
 

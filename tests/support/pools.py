@@ -10,7 +10,9 @@ from imgscore.workers.pool import Pool, WorkerSettings
 
 
 @contextmanager
-def real_pool(folder: Path, size: int, *, file_seconds: int, idle_seconds: float) -> Iterator[Pool]:
+def real_pool(
+    folder: Path, size: int, *, file_seconds: int, idle_seconds: float, large_workers: int = 1
+) -> Iterator[Pool]:
     """A pool of at most `size` workers; store and heads are in `folder`."""
     with Store(folder / "store") as store:
         settings = WorkerSettings(
@@ -20,6 +22,7 @@ def real_pool(folder: Path, size: int, *, file_seconds: int, idle_seconds: float
             "cpu",
             file_seconds=file_seconds,
             dim=lite0_spec.DIM,
+            large_workers=large_workers,
         )
         with Pool(settings, size, idle_seconds=idle_seconds) as pool:
             yield pool

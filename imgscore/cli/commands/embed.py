@@ -85,7 +85,7 @@ def _messages(
         ) from None
 
     from imgscore.embedders import registry
-    from imgscore.workers.pool import cpus
+    from imgscore.workers.cpus import cpus
 
     # Dask would log each error that imgscore already prints.
     logging.getLogger("distributed").setLevel(logging.CRITICAL)

@@ -196,3 +196,29 @@ def bytes_read(pool: Pool) -> int:
     """Bytes that all workers have read so far, from files and pipes."""
     lines = [Path(f"/proc/{pid}/io").read_text().splitlines()[0] for pid in pool.pids()]
     return sum(int(line.removeprefix("rchar: ")) for line in lines)
+
+
+def test_pool_gives_an_image_that_needs_memory_to_the_large_worker_with_fewest_tasks(
+    tmp_path: Path, needs_memory: list[bytes]
+) -> None:
+    with real_pool(tmp_path, 3, file_seconds=60, idle_seconds=60, large_workers=2) as pool:
+        small = index_tasks(small_pngs(tmp_path, 4))
+        for task in small[:3]:
+            assert pool.submit(task)
+        until(pool, lambda: not pool.busy)
+        busiest, other, low_memory = pool.pids()
+        for pid in (busiest, other, low_memory):
+            os.kill(pid, signal.SIGSTOP)
+        for task in small:
+            assert pool.submit(task)
+        os.kill(low_memory, signal.SIGCONT)
+        until(pool, lambda: not pool.tasks(low_memory))
+        (needing,) = index_tasks(needs_memory[:1])
+        assert pool.submit(needing)
+        assert not until(pool, lambda: not pool.tasks(low_memory))
+        assert pool.tasks(busiest) == [small[0], small[3]]
+        assert pool.tasks(other) == [small[1], needing]
+        os.kill(other, signal.SIGCONT)
+        answers = dict(until(pool, lambda: not pool.tasks(other)))
+        indexed = answers[needing]  # the other large worker is still stopped
+        assert isinstance(indexed, FileIndexed) and not indexed.failure
