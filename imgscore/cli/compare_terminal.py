@@ -106,11 +106,14 @@ def _record(request: Request) -> list[Answered]:
 
 def _draw(proposal: Proposal, screen: Screen | None) -> None:
     """Print the names of the images, and the images themselves if the terminal can show them."""
-    names = (short(image.path or image.sha256) for image in proposal.images)
-    sys.stdout.write("  |  ".join(map(output.printable, names)) + "\n")
+    sys.stdout.write(f"{output.fit(lambda: _names(proposal))}\n")
     pair = ((image.path, image.sha256) for image in proposal.images)
     sys.stdout.write(terminal_images.drawing(images_of(*pair), screen))
     sys.stdout.flush()
+
+
+def _names(proposal: Proposal) -> str:
+    return "  |  ".join(short(image.path or image.sha256) for image in proposal.images)
 
 
 class Keys:

@@ -12,6 +12,7 @@ import os
 import sys
 import textwrap
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import TextIO
 
 import msgspec
@@ -62,10 +63,8 @@ def print_messages(
                     bar.show(message)
                 case Result(row):
                     failed, empty = failed or getattr(row, "error", None) is not None, False
-                    text = to_json(row) if as_json else human(row)
+                    text = to_json(row) if as_json else fit(partial(human, row))
                     if text is not None:
-                        if not as_json and sys.stdout.isatty():
-                            text = fitted(text, _width(sys.stdout))
                         bar.pause()
                         sys.stdout.write(printable(text, keep="\n") + "\n")
                     if images is not None:
@@ -104,6 +103,11 @@ def to_json(row: object) -> str:
 def print_note(text: str) -> None:
     """Print a text to stderr, because stdout is only for results."""
     sys.stderr.write(printable(text, keep="\n") + "\n")
+
+
+def fit(make_text: Callable[[], str | None]) -> str | None:
+    """Return the text of `make_text`. If stdout is a terminal, paths are cut to its width."""
+    return fitted(make_text, _width(sys.stdout)) if sys.stdout.isatty() else make_text()
 
 
 def _width(terminal: TextIO) -> int:

@@ -7,7 +7,8 @@ that makes a line too long is cut in the middle.
 import os
 import re
 import unicodedata
-from collections import deque
+from collections.abc import Callable
+from contextvars import ContextVar
 from functools import lru_cache
 
 from imgscore.escape import printable
@@ -17,8 +18,8 @@ MIN_COLUMNS = 24
 MIN_FOLDER_COLUMNS = 4
 """The smallest width of the folder before a name that is not cut, in columns."""
 CUT = "…"
-_recent: deque[str] = deque(maxlen=10_000)
-"""the texts that `short` has returned since the last line was printed"""
+_shown: ContextVar[set[str] | None] = ContextVar("shown", default=None)
+"""the texts that `short` has returned during the present call of `fitted`; None outside a call"""
 
 
 def short(path: str) -> str:
@@ -36,18 +37,28 @@ def short(path: str) -> str:
 
 
 def _noted(path: str) -> str:
-    _recent.append(path)
+    shown = _shown.get()
+    if shown is not None:
+        shown.add(path)
     return path
 
 
-def fitted(text: str, width: int) -> str:
-    """Return a text whose lines have at most `width` columns, if shorter paths make that possible.
+def fitted(make_text: Callable[[], str | None], width: int) -> str | None:
+    """Return the text of `make_text`. Paths are cut so that its lines have at most `width` columns.
 
-    Only the paths are cut that `short` has returned since the last call of this function. A line
-    that consists of a path stays whole, because the path is the result.
+    Only the paths are cut that `short` returns inside `make_text`. A line that consists of a path
+    stays whole, because the path is the result. A line is longer than `width` if it has too many
+    paths, or too much other text.
     """
-    paths = sorted(set(_recent), key=len, reverse=True)
-    _recent.clear()
+    shown: set[str] = set()
+    token = _shown.set(shown)
+    try:
+        text = make_text()
+    finally:
+        _shown.reset(token)
+    if text is None:
+        return None
+    paths = sorted(shown, key=len, reverse=True)
     return "\n".join(
         line if columns(line) <= width or line.strip() in paths else _with_cuts(line, paths, width)
         for line in text.split("\n")

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from imgscore.cli.path_text import columns
 from imgscore.testing import Completed, Sandbox
 from tests.conftest import put
-from tests.support.commands import Start, imgscore
+from tests.support.commands import BIN, Start, imgscore
+from tests.support.terminals import terminal
 
 SWAPPED = {"first": "second", "second": "first"}
 
@@ -66,7 +68,26 @@ def test_compare_without_a_label_proposes_pairs(inbox: Path) -> None:
     (row, *_) = compare().rows
     assert [image["score"] for image in row["images"]] == [None, None]
     listed = imgscore("compare", "--list", "-n", "1")
-    assert listed.code == 0 and " | " in listed.out and "uncertainty" in listed.out
+    assert listed.code == 0
+    reason, first, second = listed.out.splitlines()
+    assert "uncertainty" in reason and first.startswith("  1  ") and second.startswith("  2  ")
+
+
+@pytest.mark.parametrize("mode", ["--list", "--list --four", "--terminal"])
+def test_compare_long_paths_in_a_terminal_fit_its_width(inbox: Path, mode: str) -> None:
+    folder = inbox / "a trip to the northern islands" / "the second week on the sailing boat"
+    folder.mkdir(parents=True)
+    put(folder, "sun", 8)
+    assert imgscore("scan").code == 0
+    command = f"{BIN / 'imgscore'} compare {mode} --no-thumbnails; echo the end"
+    with terminal("sh", "-c", command, kind="dumb") as screen:
+        if mode == "--terminal":
+            screen.shows("  |  ")
+            screen.press(b"q")
+        screen.shows("the end")
+        lines = screen.text.splitlines()
+    assert any("…" in line for line in lines), screen.text
+    assert all(columns(line) <= 80 for line in lines), screen.text
 
 
 @pytest.mark.parametrize("count", [0, 1])

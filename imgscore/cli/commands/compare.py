@@ -115,8 +115,11 @@ def compare(
 def _describe(row: Response) -> str:
     if isinstance(row, Answered):
         return answer_text(row)
-    names = "  |  ".join(short(image.path or image.sha256) for image in row.images)
-    return f"{names}  ({row.why})"
+    # A line for each image, because the paths of four images are too long for one line.
+    images = enumerate(row.images, 1)
+    return row.why + "".join(
+        f"\n  {number}  {short(image.path or image.sha256)}" for number, image in images
+    )
 
 
 def answer_text(row: Answered) -> str:
