@@ -23,11 +23,12 @@ from imgscore import errors
 from imgscore.errors import ImgscoreError
 from imgscore.messages import Message, Progress, Result
 
-PROTOCOL = 1
+PROTOCOL = 2
 """The version of the protocol.
 
 Increase this number if an older program can no longer read a request or an answer. Examples are a
-field that was removed or renamed, and a new type of row.
+field that was removed or renamed, a new type of row, and another format of the file with the data
+of a page (`imgscore.report.data`), which is a part of the answer to `report`.
 """
 MAX_REQUEST_BYTES = 8 * 2**20
 """The largest size of a request line, in bytes. 8 MiB are enough for 25,000 paths."""

@@ -26,7 +26,7 @@ from imgscore import protocol
 from imgscore.errors import ImgscoreError, UsageError
 from imgscore.messages import Result
 from imgscore.protocol import Line
-from imgscore.system import private
+from imgscore.system import private, upgrade
 from imgscored.hangups import Hangups
 from imgscored.mailbox import END, FOLLOWS, Call, Disconnected, Mailbox
 
@@ -50,6 +50,11 @@ HURRIED_SECONDS = 0.5
 # after RETRY_SECONDS.
 TRANSIENT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.ECONNABORTED})
 RETRY_SECONDS = 0.1
+# The advice for a program that is older than this daemon.
+OLDER_CLIENT = (
+    "this program is older than the daemon: upgrade it, or start it again if it ran during the "
+    "upgrade"
+)
 # The longest time that close() waits for requests of clients that have already connected, in
 # seconds. They send their request at once, but the machine may be busy.
 CLOSE_SECONDS = 1.0
@@ -305,11 +310,11 @@ def _request(client: socket.socket, seconds: float) -> Call:
         )
     spoken = request.get("protocol", protocol.PROTOCOL)
     if spoken != protocol.PROTOCOL and verb != "stop":
+        older = isinstance(spoken, int) and spoken < protocol.PROTOCOL
         raise ImgscoreError(
             f"the daemon has another version: it uses protocol {protocol.PROTOCOL}; this program "
             f"uses {spoken}",
-            "imgscore was upgraded while the daemon ran. Restart the daemon: imgscore stop, then "
-            "imgscore start",
+            OLDER_CLIENT if older else upgrade.REMEDY,
         )
     return Call(verb, arguments)
 

@@ -108,12 +108,17 @@ def test_server_endless_request_is_cut_off(server: Path) -> None:
 
 
 @pytest.mark.parametrize("verb", ["status", "history"])
-def test_server_other_protocol_version_is_refused(verb: str, server: Path) -> None:
-    line = protocol.encode({"verb": verb, "protocol": protocol.PROTOCOL + 1})
+@pytest.mark.parametrize(
+    ("newer", "remedy"), [(1, "imgscore stop"), (-1, "this program is older than the daemon")]
+)
+def test_server_other_protocol_version_is_refused(
+    verb: str, newer: int, remedy: str, server: Path
+) -> None:
+    line = protocol.encode({"verb": verb, "protocol": protocol.PROTOCOL + newer})
     with connect(server) as connection:
         connection.sendall(line)
         answer = json.loads(connection.makefile("rb").readline())
-    assert "another version" in answer["error"] and "imgscore stop" in answer["remedy"]
+    assert "another version" in answer["error"] and remedy in answer["remedy"]
 
 
 def test_server_stop_works_across_versions(server: Path) -> None:
