@@ -99,7 +99,8 @@ def best_alignments(
     others = grids.reshape(-1, GRID_SIDE, GRID_SIDE)
     quotient = np.log(aspects[other] / aspects[whole])
     rounded = np.round(quotient / ASPECT_STEP).astype(np.int64)
-    order = np.argsort(rounded, kind="stable")
+    # The sums of the parts of an image are computed once for all its pairs in a batch.
+    order = np.lexsort((other, rounded))
     starts = np.flatnonzero(np.diff(rounded[order], prepend=rounded[order][:1] - 1))
     for start, stop in zip(starts, [*starts[1:], len(order)], strict=True):
         for first in range(start, stop, BATCH):
@@ -145,8 +146,8 @@ def _best(
     # Most images are the other one of several pairs.
     rows, at = np.unique(other, return_inverse=True)
     for parts in _parts(step, trial):
-        product, squared = _products(wholes, others[rows], at, parts)
-        correlation = product / np.sqrt(np.maximum(squared, floor))[at]
+        correlation, squared = _products(wholes, others[rows], at, parts)
+        correlation /= np.sqrt(np.maximum(squared, floor))[at]
         highest = correlation.argmax(axis=1)
         value = correlation[np.arange(len(wholes)), highest]
         better = value > best
@@ -170,10 +171,11 @@ def _products(wholes: Floats, others: Floats, at: Ints, parts: _Parts) -> tuple[
     weighted = (wholes.reshape(-1, side) @ parts.across).reshape(len(wholes), -1, wide)
     product = np.matmul(means.reshape(len(others), high, -1)[at], weighted)
     squared = (means * means) @ parts.squares[0]
-    flat, shifted = means.ravel(), np.zeros_like(means)
+    flat, shifted = means.ravel(), np.empty_like(means)
     for distance, weights in enumerate(parts.squares[1:], 1):
         # The products of the last columns of a row with the next row have the weight 0.
         np.multiply(flat[:-distance], flat[distance:], out=shifted.ravel()[:-distance])
+        shifted.ravel()[-distance:] = 0
         squared += shifted @ weights
     mean = means @ parts.mean
     squared -= mean * mean

@@ -12,12 +12,19 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from imgscore.images.traits import FINE_GRID_SIDE
+from imgscore.groups.cells import (
+    Bools,
+    Floats,
+    Ints,
+    Levels,
+    count_marked,
+    cut,
+    double_medians,
+    smoothed,
+    steepest,
+)
 
-Floats = NDArray[np.float32]
-Bools = NDArray[np.bool_]
 Bytes = NDArray[np.uint8]
-Ints = NDArray[np.int64]
 
 # These limits were chosen on some sources of images, and judged on others: see bench/RESULTS.md.
 MIN_CHANGE = 4.0
@@ -65,11 +72,10 @@ smallest share of this difference that has one sign."""
 MIN_JOIN_DEVIATION, MAX_JOIN_ROUGHNESS, MIN_JOIN_QUIET = 8.0, 0.5, 0.7
 """The limits for two images that are joined only because of their unchanged cells: the deviation of
 their luma in levels, their difference as for MAX_ROUGHNESS, and the share of unchanged details."""
-BATCH = 512
-"""The number of pairs whose images are in memory at once. If no image is in two of them, they use
-60 MB."""
-COMPARE_BATCH = 64
+BATCH = 64
 """The number of pairs that are compared at once. Their arrays fit into the cache of a processor."""
+IMAGE_BATCH = 16
+"""The number of images whose slopes or details are computed at once, for the same reason."""
 COARSE_CHANGE, MIN_COARSE_EQUAL = 6.0, 0.55
 """The largest difference in levels of a cell that is equal in two grids, and the smallest share of
 such cells. This first test sorts out nearly all pairs of different images."""
@@ -98,55 +104,82 @@ def may_be_marked(first: Floats, second: Floats) -> Bools:
 def find_marks(fine: Bytes, pairs: Ints) -> Marks:
     """Return which images are marked.
 
-    `fine`: fine grids, uint8 [n, 64, 64]. `pairs`: rows of them, int64 [p, 2].
+    `fine`: fine grids, uint8 [n, 64, 64]. `pairs`: rows of them, int64 [p, 2]. 1,024 pairs use
+    90 MB if no image is in two of them.
     """
     found = Marks(np.zeros(len(pairs), np.int64), np.zeros(len(pairs), np.bool_))
-    levels = fine.astype(np.int16)
-    for start in range(0, len(pairs), BATCH):
-        part = pairs[start : start + BATCH]
-        at = np.flatnonzero(_are_changed(levels, part))
-        # Most images are in several pairs, so everything about one image is computed once.
-        rows, place = np.unique(part[at], return_inverse=True)
-        images = _Images(fine[rows].astype(np.float32))
-        for first in range(0, len(at), COMPARE_BATCH):
-            chosen = start + at[first : first + COMPARE_BATCH]
-            sides, same = _judged(images, place.reshape(-1, 2)[first : first + COMPARE_BATCH])
-            found.sides[chosen], found.same[chosen] = sides, same
+    if not len(pairs):
+        return found
+    # Most images are in several pairs, so everything about one image is computed once.
+    images = _Images(fine)
+    versions = [
+        _versions(images, pairs[start : start + BATCH], start)
+        for start in range(0, len(pairs), BATCH)
+    ]
+    details = _Details(fine, np.unique(pairs[np.concatenate([at for at, *_ in versions])]))
+    for at, is_similar, difference, changed in versions:
+        left, right = pairs[at].T
+        pair = _Pair(
+            fine[left].astype(np.float32),
+            fine[right].astype(np.float32),
+            difference * np.float32(0.5),
+            changed,
+            np.minimum(images.slopes[left], images.slopes[right]),
+        )
+        quiet = [_quiet(details, rows, pair) for rows in (left, right)]
+        found.same[at] = is_similar & (np.maximum(*quiet) >= MIN_JOIN_QUIET)
+        some = np.flatnonzero(np.maximum(*quiet) >= MIN_QUIET)
+        if len(some):
+            is_quiet = [share[some] >= MIN_QUIET for share in quiet]
+            found.sides[at[some]] = _sides(pair.of(some), is_quiet)
     return found
 
 
-def _are_changed(levels: NDArray[np.int16], pairs: Ints) -> Bools:
-    """Return whether enough cells of two images differ, bool [p]. `levels`: int16 [n, 64, 64]."""
-    changed = np.empty(len(pairs), np.bool_)
-    for start in range(0, len(pairs), COMPARE_BATCH):
-        first, second = pairs[start : start + COMPARE_BATCH].T
-        difference = levels[second] - levels[first]
-        # The numbers are doubled, because a median can end with a half.
-        difference *= 2
-        difference -= np.median(difference[:, ::2, ::2], axis=(1, 2)).astype(np.int16)[
-            :, None, None
-        ]
-        share = (np.abs(difference) > 2 * MIN_CHANGE).mean(axis=(1, 2))
-        changed[start : start + COMPARE_BATCH] = share >= MIN_SHARE
-    return changed
-
-
 class _Images:
-    """Fine grids, float32 [n, 64, 64], with facts about each image.
+    """Fine grids, with facts about each image.
 
-    `slopes`: the steepest slope near a cell. `has_detail`: whether a cell is a detail. `limits`:
-    the largest difference of a detail that is the same, without the part of the slopes.
+    `levels`: int16 [n, 64, 64]. `slopes`: the steepest slope near a cell, float32 [n, 64, 64].
+    `limits`: the largest difference of an unchanged cell × 2, int16 [n, 64, 64]. In a pair, the
+    smaller limit of both images counts.
     """
 
-    def __init__(self, luma: Floats) -> None:
-        self.luma = luma
-        self.slopes = _steepest(luma)
-        detail = np.abs(luma - _smoothed(luma))
-        self.has_detail = detail >= MIN_DETAIL
-        self.details = np.maximum(_sum(self.has_detail), 1)
-        detail *= np.float32(0.15)
-        detail += np.float32(1.5)
-        self.limits = detail
+    def __init__(self, fine: Bytes) -> None:
+        self.levels = fine.astype(np.int16)
+        self.slopes = np.empty(fine.shape, np.float32)
+        self.limits = np.empty(fine.shape, np.int16)
+        for start in range(0, len(fine), IMAGE_BATCH):
+            part = slice(start, start + IMAGE_BATCH)
+            slopes = steepest(self.levels[part])
+            self.slopes[part] = slopes
+            # A difference × 2 is whole, so its limit can be rounded down.
+            slopes *= np.float32(SLOPE_SHARE)
+            slopes += np.float32(MIN_CHANGE)
+            slopes *= np.float32(2)
+            self.limits[part] = slopes
+
+
+class _Details:
+    """The details of some of the fine grids: `rows`, sorted.
+
+    `limits`: the largest difference of a detail that is the same, without the part of the slopes,
+    float32 [n, 64, 64]; negative where a cell is no detail. `counts`: the number of details.
+    """
+
+    def __init__(self, fine: Bytes, rows: Ints) -> None:
+        self.rows = rows
+        self.limits = np.empty((len(rows), *fine.shape[1:]), np.float32)
+        self.counts = np.empty(len(rows), np.int64)
+        for start in range(0, len(rows), IMAGE_BATCH):
+            part = slice(start, start + IMAGE_BATCH)
+            luma = fine[rows[part]].astype(np.float32)
+            detail = luma - smoothed(luma)
+            np.abs(detail, out=detail)
+            has_none = detail < MIN_DETAIL
+            self.counts[part] = luma[0].size - count_marked(has_none)
+            detail *= np.float32(0.15)
+            detail += np.float32(1.5)
+            detail[has_none] = -np.inf
+            self.limits[part] = detail
 
 
 class _Pair(NamedTuple):
@@ -165,33 +198,40 @@ class _Pair(NamedTuple):
         return _Pair(first[pairs], second[pairs], difference[pairs], changed[pairs], slopes[pairs])
 
 
-def _judged(images: _Images, pairs: Ints) -> Marks:
-    """Return which images are marked. Each test is done only where the tests before it agree.
+class _Versions(NamedTuple):
+    """Those of some pairs whose images are equal except in a part.
 
-    `pairs`: rows of `images`, int64 [p, 2].
+    `at`: the numbers of the pairs, int64 [v]. `is_similar`: whether the equal cells show enough to
+    join the images, bool [v]. `difference`: second - first, minus its median, × 2, int16
+    [v, 64, 64]. `changed`: the cells of the other part, bool [v, 64, 64].
     """
-    found = Marks(np.zeros(len(pairs), np.int64), np.zeros(len(pairs), np.bool_))
+
+    at: Ints
+    is_similar: Bools
+    difference: Levels
+    changed: Bools
+
+
+def _versions(images: _Images, pairs: Ints, first: int) -> _Versions:
+    """Return those of `pairs` that are versions. `first`: the number of the first pair."""
     left, right = pairs.T
-    difference = images.luma[right] - images.luma[left]
-    shift = np.median(difference[:, ::2, ::2], axis=(1, 2))
-    difference -= shift[:, None, None]
-    slopes = np.minimum(images.slopes[left], images.slopes[right])
-    changed = np.abs(difference) > MIN_CHANGE + SLOPE_SHARE * slopes
-    share = changed.mean(axis=(1, 2))
-    used = (share >= MIN_SHARE) & (share <= MAX_SHARE) & (np.abs(shift) <= MAX_TONE_SHIFT)
+    difference = images.levels[right]
+    difference -= images.levels[left]
+    shifts = double_medians(difference[:, ::2, ::2].reshape(len(pairs), -1))
+    difference *= 2
+    difference -= shifts[:, None, None]
+    limits = np.minimum(images.limits[left], images.limits[right])
+    changed = np.abs(difference) > limits
+    share = count_marked(changed) / changed[0].size
+    used = (share >= MIN_SHARE) & (share <= MAX_SHARE) & (np.abs(shifts) <= 2 * MAX_TONE_SHIFT)
     at = np.flatnonzero(used)
-    first = images.luma[left[at]]
-    deviation, roughness, is_equal = _unchanged(first, difference[at], changed[at])
-    first, deviation, roughness = first[is_equal], deviation[is_equal], roughness[is_equal]
-    at = at[is_equal]
-    pair = _Pair(first, images.luma[right[at]], difference[at], changed[at], slopes[at])
-    quiet = [_quiet(images, pairs[at, side], pair) for side in (0, 1)]
-    same = (deviation >= MIN_JOIN_DEVIATION) & (roughness <= MAX_JOIN_ROUGHNESS)
-    found.same[at] = same & (np.maximum(*quiet) >= MIN_JOIN_QUIET)
-    some = np.flatnonzero(np.maximum(*quiet) >= MIN_QUIET)
-    if len(some):
-        found.sides[at[some]] = _sides(pair.of(some), [share[some] >= MIN_QUIET for share in quiet])
-    return found
+    difference, changed = difference[at], changed[at]
+    luma = images.levels[left[at]].astype(np.float32)
+    deviation, roughness, is_equal = _unchanged(luma, difference * np.float32(0.5), changed)
+    is_similar = (deviation >= MIN_JOIN_DEVIATION) & (roughness <= MAX_JOIN_ROUGHNESS)
+    return _Versions(
+        first + at[is_equal], is_similar[is_equal], difference[is_equal], changed[is_equal]
+    )
 
 
 def _sides(pair: _Pair, is_quiet: list[Bools]) -> NDArray[np.int64]:
@@ -239,16 +279,16 @@ def _unchanged(first: Floats, difference: Floats, changed: Bools) -> tuple[Float
     return deviation, rough, np.asarray(equal)
 
 
-def _quiet(images: _Images, rows: Ints, pair: _Pair) -> Floats:
+def _quiet(details: _Details, rows: Ints, pair: _Pair) -> Floats:
     """Return the share of the details of an image that are the same in both images, float32 [p].
 
     `rows`: the rows of the images, int64 [p].
     """
+    at = np.searchsorted(details.rows, rows)
     limit = np.float32(0.1) * pair.slopes
-    limit += images.limits[rows]
+    limit += details.limits[at]
     same = np.abs(pair.difference) <= limit
-    same &= images.has_detail[rows]
-    return np.asarray(_sum(same) / images.details[rows], np.float32)
+    return np.asarray(count_marked(same) / np.maximum(details.counts[at], 1), np.float32)
 
 
 def _added(pair: _Pair) -> tuple[Floats, Floats, Bools]:
@@ -289,56 +329,24 @@ def _veiled(images: tuple[Floats, Floats], changed: Bools) -> Floats:
     shares = np.zeros((2, count), np.float32)
     for at, (edge, other) in enumerate(((one, two), (two, one))):
         size = np.abs(edge)
-        weight = size * (size >= MIN_DETAIL)
+        rows, cells = np.nonzero(size >= MIN_DETAIL)
+        own, veiled, size = edge[rows, cells], other[rows, cells], size[rows, cells]
+        limit = 0.15 * size + 1
         fits = [
-            (weight * (np.abs(other - np.float32(slope) * edge) <= 0.15 * size + 1)).sum(axis=1)
+            np.bincount(rows, size * (np.abs(veiled - np.float32(slope) * own) <= limit), count)
             for slope in VEIL_SLOPES
         ]
-        shares[at] = np.max(fits, axis=0) / np.maximum(weight.sum(axis=1), 40)
+        shares[at] = np.max(fits, axis=0) / np.maximum(np.bincount(rows, size, count), 40)
     return shares
 
 
-def _steepest(images: Floats) -> Floats:
-    """Return the steepest slope in each 3 × 3 cells, in levels a cell, float32 [p, 64, 64]."""
-    down, right = np.gradient(images, axis=(1, 2))
-    found: Floats = np.hypot(down, right)
-    for axis in (1, 2):
-        nearby = found.copy()
-        low, high = _cut(axis)
-        np.maximum(nearby[low], found[high], out=nearby[low])
-        np.maximum(nearby[high], found[low], out=nearby[high])
-        found = nearby
-    return found
-
-
-def _smoothed(images: Floats) -> Floats:
-    """Return the means of 3 × 3 cells; the cells at the edges count repeatedly."""
-    for axis in (1, 2):
-        low, high = _cut(axis)
-        total = images.copy()
-        total[low] += images[high]
-        total[high] += images[low]
-        first: list[slice | int] = [slice(None)] * 3
-        for first[axis] in (0, -1):
-            total[tuple(first)] += images[tuple(first)]
-        images = total / np.float32(3)
-    return images
-
-
-def _cut(axis: int) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
-    """Return the indices of all cells but the last one of an axis, and of all but the first one."""
-    low, high = [slice(None)] * 3, [slice(None)] * 3
-    low[axis], high[axis] = slice(None, FINE_GRID_SIDE - 1), slice(1, None)
-    return tuple(low), tuple(high)
-
-
 def _either(changed: Bools, axis: int) -> Bools:
-    low, high = _cut(axis)
+    low, high = cut(axis)
     return np.asarray(changed[low] | changed[high])
 
 
 def _both(changed: Bools, axis: int) -> Bools:
-    low, high = _cut(axis)
+    low, high = cut(axis)
     return np.asarray(changed[low] & changed[high])
 
 
