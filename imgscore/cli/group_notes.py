@@ -24,6 +24,7 @@ class GroupNotes:
     def __init__(self) -> None:
         self._groups: Counter[str] = Counter()
         self._uncompared = 0
+        self._is_complete = False
 
     def counted(self, messages: Iterable[Message[Response]]) -> Iterator[Message[Response]]:
         """Count the messages, and yield all but the number of images that are not compared."""
@@ -35,11 +36,15 @@ class GroupNotes:
                 case Result(GroupRow(kind=kind)):
                     self._groups[kind] += 1
             yield message
+        self._is_complete = True
 
     def print(self, *, as_json: bool) -> None:
-        """Print the notes. `as_json`: leave out the numbers of groups."""
+        """Print the notes. `as_json`: leave out the numbers of groups.
+
+        They are also left out if not all groups were read, because `head` has closed the pipe.
+        """
         counts = [f"{count:,} {NAMES[kind][count > 1]}" for kind, count in self._groups.items()]
-        if self._groups.total() > 1 and not as_json:
+        if self._is_complete and self._groups.total() > 1 and not as_json:
             print_note(", ".join(counts))
         if self._uncompared:
             images = "1 image is" if self._uncompared == 1 else f"{self._uncompared:,} images are"
