@@ -1,7 +1,8 @@
 """Build the two graphs in imgscore/heads/data: projector.onnx and kernel.onnx.
 
 imgscore/heads/projector.py and scorer.py run them. `python tools/make_kernel_scorer.py [FOLDER]`;
-needs `onnx`. A head's parameters are inputs.
+needs `onnx`. The parameters of the projector are inputs; those of a head become constants (see
+imgscore/heads/constants.py), so that kernel.onnx alone is not a valid model.
 """
 
 from __future__ import annotations
@@ -13,30 +14,34 @@ from typing import Any
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from imgscore.heads.constants import with_constants
 from imgscore.heads.int8 import MAIN_DIRECTIONS, MAX_ROW_CODE
 
 TARGET = Path(__file__).parent.parent / "imgscore/heads/data"
 OPSET = 17
 IR_VERSION = 8
-# Shapes: n rows of w numbers, r directions, l near nodes, m far nodes, a column for each head.
-PROJECTOR_INPUTS = {
+Shapes = Mapping[str, tuple[int, list[int | str]]]
+# Shapes: n rows of w numbers, r directions, a column for each head.
+PROJECTOR_INPUTS: Shapes = {
     "rows": (TensorProto.UINT8, ["n", "w"]),
     "directions": (TensorProto.INT8, ["w", "r"]),
     "direction_scale": (TensorProto.FLOAT, ["r"]),
 }
-SCORER_INPUTS = {
-    "unit": (TensorProto.FLOAT16, ["n", "r"]),
-    "near_main": (TensorProto.FLOAT, [MAIN_DIRECTIONS, "l"]),
-    "near_rest": (TensorProto.INT8, ["rest", "l"]),
-    "near_scale": (TensorProto.FLOAT, ["l"]),
-    "near_sharpness": (TensorProto.FLOAT, []),
-    "near": (TensorProto.FLOAT, ["l", "heads"]),
-    "far_nodes": (TensorProto.INT8, ["r", "m"]),
-    "far_scale": (TensorProto.FLOAT, ["m"]),
-    "far": (TensorProto.FLOAT, ["m", "heads"]),
-    "constant": (TensorProto.FLOAT, ["heads"]),
+SCORER_INPUTS: Shapes = {"unit": (TensorProto.FLOAT16, ["n", "r"])}
+# Constants of a head with one node, with which the graph is checked.
+SCORER_EXAMPLE: Mapping[str, NDArray[Any]] = {
+    "near_main": np.zeros((MAIN_DIRECTIONS, 1), np.float32),
+    "near_rest": np.zeros((1, 1), np.int8),
+    "near_scale": np.zeros(1, np.float32),
+    "near_sharpness": np.zeros((), np.float32),
+    "near": np.zeros((1, 2), np.float32),
+    "far_nodes": np.zeros((MAIN_DIRECTIONS + 1, 1), np.int8),
+    "far_scale": np.zeros(1, np.float32),
+    "far": np.zeros((1, 2), np.float32),
+    "constant": np.zeros(2, np.float32),
 }
 CONSTANTS = {
     "middle": np.array(128, np.uint8),
@@ -49,9 +54,6 @@ CONSTANTS = {
     "least": np.array(1e-6, np.float32),
     "rounding": np.array(128.5, np.float32),
 }
-
-
-Shapes = Mapping[str, tuple[int, list[int | str]]]
 
 
 class Graph:
@@ -79,8 +81,19 @@ class Graph:
         step(f"{rows}_worth", "Mul", f"{rows}_size", scale)
         step(f"{rows}_product", "Mul", f"{rows}_numbers", f"{rows}_worth")
 
-    def serialised(self, name: str, inputs: Shapes, output: str, kind: int, shape: Any) -> bytes:
-        """Return the graph with one output, as the content of a file."""
+    def serialised(
+        self,
+        name: str,
+        inputs: Shapes,
+        output: str,
+        kind: int,
+        shape: Any,
+        example: Mapping[str, NDArray[Any]],
+    ) -> bytes:
+        """Return the graph with one output, as the content of a file.
+
+        `example`: constants that are not in the file, with which the graph is checked.
+        """
         value = helper.make_tensor_value_info
         used = {name for node in self._nodes for name in node.input}
         model = helper.make_model(
@@ -99,8 +112,9 @@ class Graph:
             opset_imports=[helper.make_opsetid("", OPSET)],
             ir_version=IR_VERSION,
         )
-        onnx.checker.check_model(model, full_check=True)
-        return bytes(model.SerializeToString(deterministic=True))
+        content = bytes(model.SerializeToString(deterministic=True))
+        onnx.checker.check_model(with_constants(content, example), full_check=True)
+        return content
 
 
 def build_projector() -> bytes:
@@ -115,7 +129,9 @@ def build_projector() -> bytes:
     step("some_length", "Max", "length", "least")
     step("exact", "Div", "along", "some_length")
     step("unit", "Cast", "exact", to=TensorProto.FLOAT16)
-    return graph.serialised("projector", PROJECTOR_INPUTS, "unit", TensorProto.FLOAT16, ["n", "r"])
+    return graph.serialised(
+        "projector", PROJECTOR_INPUTS, "unit", TensorProto.FLOAT16, ["n", "r"], {}
+    )
 
 
 def build_scorer() -> bytes:
@@ -139,7 +155,9 @@ def build_scorer() -> bytes:
     step("far_odds", "MatMul", "weight", "far")
     step("both", "Add", "near_odds", "far_odds")
     step("odds", "Add", "both", "constant")
-    return graph.serialised("kernel", SCORER_INPUTS, "odds", TensorProto.FLOAT, ["n", "heads"])
+    return graph.serialised(
+        "kernel", SCORER_INPUTS, "odds", TensorProto.FLOAT, ["n", "heads"], SCORER_EXAMPLE
+    )
 
 
 def build() -> dict[str, bytes]:

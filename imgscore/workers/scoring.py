@@ -7,7 +7,7 @@ of the table (6.6 GB were written for 100,000 scores, instead of 0.2 GB).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -112,7 +112,7 @@ def _unsorted_scores(
     """Yield the scores of the images `wanted`, or of all images if it is empty."""
     spec, threads = context.spec, min(cpus(), MAX_SCORE_THREADS)
 
-    def parts(wanted: list[bytes]) -> Iterator[Part]:
+    def parts(wanted: Collection[bytes]) -> Iterator[Part]:
         for digests, values in _parts(txn, spec, wanted):
             matrix = np.frombuffer(values, np.float16).reshape(-1, spec.dim)
             yield digests, matrix, extras(txn, digests, names=head.uses_names)
@@ -129,11 +129,10 @@ def _unsorted_scores(
     with cache:
         missing = {*wanted}
         yield from known_scores(txn, head, task.head, cache, missing, threads)
-        left = [digest for digest in wanted if digest in missing]
-        if len(left) >= MIN_APPENDED:
-            yield from new_scores(head, task.head, cache, parts(left), threads)
-        elif left:
-            yield from in_threads(score, parts(left), threads)
+        if len(missing) >= MIN_APPENDED:
+            yield from new_scores(head, task.head, cache, parts(missing), threads)
+        elif missing:
+            yield from in_threads(score, parts(missing), threads)
 
 
 def _sorted(parts: list[NDArray[Any]]) -> NDArray[Any]:
@@ -141,7 +140,7 @@ def _sorted(parts: list[NDArray[Any]]) -> NDArray[Any]:
     return rows[np.argsort(rows["digest"])]
 
 
-def _parts(txn: Txn, spec: Spec, wanted: list[bytes]) -> Iterator[tuple[list[bytes], bytes]]:
+def _parts(txn: Txn, spec: Spec, wanted: Collection[bytes]) -> Iterator[tuple[list[bytes], bytes]]:
     """Yield parts of at most SCORE_BATCH images, each as a pair (digests, head inputs).
 
     If all or most images are wanted, whole blocks are read: this takes a fifth of the time of
@@ -152,7 +151,9 @@ def _parts(txn: Txn, spec: Spec, wanted: list[bytes]) -> Iterator[tuple[list[byt
         while part := list(islice(rows, SCORE_BATCH)):
             yield [digest for digest, _ in part], b"".join([row for _, row in part])
         return
-    blocks, chosen = head_inputs.blocks(txn, spec), frozenset(wanted)
+    blocks = head_inputs.blocks(txn, spec)
+    # A second set of a million digests would use 33 MB.
+    chosen = wanted if isinstance(wanted, set) else frozenset(wanted)
     while group := list(islice(blocks, SCORE_BATCH // vectors.ROWS_PER_BLOCK)):
         names = b"".join([names for names, _ in group])
         digests = [names[at : at + DIGEST_SIZE] for at in range(0, len(names), DIGEST_SIZE)]
