@@ -30,7 +30,7 @@ from imgscore.messages import Result
 from imgscore.store import sightings, similarity, traits, vectors
 from imgscore.store.store import Store
 from imgscore.store.transaction import Txn
-from imgscore.testing import Sandbox
+from imgscore.testing import Sandbox, eventually
 
 MODEL = "efficientnet-lite0"
 CLUSTERS = 40
@@ -39,14 +39,21 @@ MAX_SECONDS, MAX_TOP_SECONDS, MAX_MB = 5.0, 1.5, 300
 """targets"""
 TOP_FILES = 200
 """the newest files, which fill the first page of a viewer"""
+PREPARED_SECONDS = 600.0
+"""s after which a library that is not prepared is an error"""
 SAMPLE_SECONDS = 0.05
 """s between two samples of the memory"""
 
 
 def measure(setting: Setting) -> Iterator[Figure]:
-    """Measure a first order, which changes every date, and an order after a few more labels."""
+    """Measure a first order, which changes every date, and an order after a few more labels.
+
+    The first labels come when the library is prepared: some seconds after its scan.
+    """
     count, labels, more = setting.choose((8_000, 60, 10), (100_000, 300, 30))
-    sandbox = new_sandbox(setting.scratch / "sandbox", train_after=3600, worker_idle=0, settle=0.05)
+    # A backup of the store would use the disk and the trainer meanwhile.
+    rates = {"train_after": 3600, "worker_idle": 0, "settle": 0.05, "backup": 0}
+    sandbox = new_sandbox(setting.scratch / "sandbox", **rates)
     keep = prepare(sandbox, count)
     add_traits(sandbox)
     names = sorted(keep)
@@ -55,6 +62,7 @@ def measure(setting: Setting) -> Iterator[Figure]:
         sandbox.start()
         pid = sandbox.pid
         list(sandbox.call("scan"))
+        wait_until_prepared(sandbox, pid)
         at = 0
         for step, title in ((labels, "first order"), (more, "retrain")):
             used = False
@@ -70,6 +78,20 @@ def measure(setting: Setting) -> Iterator[Figure]:
             yield from monitor.figures(f"{title} of {count} files", start, last, end)
             yield top_figure(title, names, monitor.trained_at(start))
     shutil.rmtree(sandbox.folder)
+
+
+def wait_until_prepared(sandbox: Sandbox, pid: int) -> None:
+    """Wait until workers have prepared the library and its rows, as while a user looks at images.
+
+    `pid`: the process of the daemon. It begins some seconds after a scan.
+    """
+    rows = sandbox.home / "cache" / "imgscore" / "rows.bin"
+    eventually(lambda: rows.exists() and not children(pid), seconds=PREPARED_SECONDS)
+
+
+def children(pid: int) -> list[int]:
+    """The worker processes of a daemon."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def label_files(sandbox: Sandbox, keep: Mapping[str, bool], names: Sequence[str]) -> None:
@@ -179,7 +201,7 @@ class Monitor:
     def running(self) -> Iterator[Monitor]:
         """Record until the block ends."""
         ended = threading.Event()
-        before = {pid: read_usage(pid).cpu_ns for pid in (self.pid, *self._workers())}
+        before = {pid: read_usage(pid).cpu_ns for pid in (self.pid, *children(self.pid))}
         threads = [
             threading.Thread(target=target, args=(ended,))
             for target in (self._sample, self._read_events)
@@ -195,15 +217,11 @@ class Monitor:
                 thread.join()
         self.cpu = {pid: ns - before.get(pid, 0) for pid, ns in self.cpu.items()}
 
-    def _workers(self) -> list[int]:
-        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
-        return [int(pid) for pid in children]
-
     def _sample(self, ended: threading.Event) -> None:
         more = True
         while more:
             more = not ended.wait(SAMPLE_SECONDS)
-            for name, pids in (("daemon", [self.pid]), ("workers", self._workers())):
+            for name, pids in (("daemon", [self.pid]), ("workers", children(self.pid))):
                 try:
                     usages = {pid: read_usage(pid) for pid in pids}
                 except (OSError, KeyError):

@@ -112,12 +112,7 @@ class KernelHead:
 
     def rows(self, embeddings: Half, extras: Floats | None = None) -> Half:
         """Return the unit rows float16 [n, r] of images, which depend on `features` only."""
-        rows = np.empty((len(embeddings), self.projector.width), np.float16)
-        for start in range(0, len(rows), BLOCK_ROWS):
-            block = slice(start, start + BLOCK_ROWS)
-            numbers = None if extras is None else extras[block]
-            rows[block] = self.projector(embeddings[block], numbers)
-        return rows
+        return self.projector.rows(embeddings, extras)
 
     def score_rows(self, rows: Half, extras: Floats | None = None) -> Scores:
         """Return the scores of images from the result of `rows`, and from the same extras."""

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgscore.embedders.onnx_session import make_session
-from imgscore.heads.arrays import Floats, Half
+from imgscore.heads.arrays import BLOCK_ROWS, Floats, Half
 from imgscore.heads.features import Features
 from imgscore.heads.int8 import padded, quantised_columns, quantised_rows
 
@@ -49,6 +49,14 @@ class Projector:
         """
         codes = quantised_rows(self._features.scaled(embeddings, extras))
         return np.asarray(_session().run(["unit"], {"rows": codes, **self._parameters})[0])
+
+    def rows(self, embeddings: Half, extras: Floats | None = None) -> Half:
+        """Return the rows of any number of images. They are computed in blocks."""
+        rows = np.empty((len(embeddings), self.width), np.float16)
+        for start in range(0, len(rows), BLOCK_ROWS):
+            block = slice(start, start + BLOCK_ROWS)
+            rows[block] = self(embeddings[block], None if extras is None else extras[block])
+        return rows
 
 
 @cache

@@ -24,7 +24,12 @@ from imgscore.workers.group_messages import (
     FindPairs,
     GroupsFound,
 )
-from imgscore.workers.library_messages import LibraryPrepared, PrepareLibrary
+from imgscore.workers.library_messages import (
+    LibraryPrepared,
+    PrepareLibrary,
+    PrepareRows,
+    RowsPrepared,
+)
 from imgscore.workers.link_messages import LinksRefreshed, RefreshLinks
 from imgscore.workers.messages import (
     Answer,
@@ -79,6 +84,7 @@ _FITTING: dict[type, tuple[type, ...]] = {
     Rescore: (Scored, *_ANY_TASK),
     Train: (Trained, *_ANY_TASK),
     PrepareLibrary: (LibraryPrepared, *_ANY_TASK),
+    PrepareRows: (RowsPrepared, *_ANY_TASK),
     PrepareOrder: (OrderPrepared, *_ANY_TASK),
     Plan: (Planned, *_ANY_TASK),
     BackUp: (BackedUp, *_ANY_TASK),

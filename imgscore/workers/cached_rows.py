@@ -1,4 +1,4 @@
-"""Score images from their unit rows in the cache, and add the rows of the other images to it."""
+"""Score images from their unit rows in the cache, and add the rows of further images to it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from imgscore.heads.base import Scores
 from imgscore.heads.checks import checked
 from imgscore.heads.extras import NAMES
 from imgscore.heads.feature_cache import FeatureCache, Rows, key_of
+from imgscore.heads.features import Features
 from imgscore.heads.kernel import KernelHead
+from imgscore.heads.projector import Projector
 from imgscore.images.version import DECODER_VERSION
 from imgscore.paths import rows_file
 from imgscore.store import vectors
@@ -23,7 +25,6 @@ from imgscore.workers.large_plan import SCORE
 
 if TYPE_CHECKING:
     from imgscore.embedders.registry import Spec
-    from imgscore.heads.base import Head
     from imgscore.store.transaction import Txn
 
 MIN_IMAGES = 1000
@@ -36,8 +37,19 @@ MAX_STALE = 2
 """The largest number of rows in the file, in rows of present images. Rows of deleted images are
 removed together with all others."""
 
-Part = tuple[list[bytes], Half, Floats]
-"""The digests, embeddings and extras of some images."""
+
+class Part(NamedTuple):
+    """The digests, embeddings and extras of some images."""
+
+    digests: list[bytes]
+    matrix: Half
+    extras: Floats
+
+
+def rows_of(projector: Projector, part: Part) -> Rows:
+    """Compute the unit rows of at most ROW_BATCH images, as the file contains them."""
+    rows = projector.rows(part.matrix, part.extras)
+    return Rows(b"".join(part.digests), part.extras[:, : len(NAMES)], rows)
 
 
 def packed_scores(digests: bytes, scores: Scores, version: str) -> NDArray[Any]:
@@ -49,18 +61,17 @@ def packed_scores(digests: bytes, scores: Scores, version: str) -> NDArray[Any]:
     return rows
 
 
-def cache_of(txn: Txn, spec: Spec, head: Head) -> FeatureCache | None:
-    """Open the file for the rows of a head. None: they are not stored.
+def cache_of(txn: Txn, spec: Spec, features: Features, projector: Projector) -> FeatureCache | None:
+    """Open the file for the rows of images. None: they are not stored.
 
     File names can change, so their vectors are not part of stored rows.
     """
-    is_stored = isinstance(head, KernelHead) and not head.uses_names and not spec.name_encoder
+    is_stored = not len(features.name_scale) and not spec.name_encoder
     count = vectors.count(txn, spec.image_embedder)
     if not is_stored or count < MIN_IMAGES:
         return None
-    assert isinstance(head, KernelHead)
-    key = key_of(head.features, spec.id, DECODER_VERSION)
-    cache = FeatureCache(rows_file(), key, head.projector.width)
+    key = key_of(features, spec.id, DECODER_VERSION)
+    cache = FeatureCache(rows_file(), key, projector.width)
     if sum(map(len, cache.digests())) > MAX_STALE * count * DIGEST_SIZE:
         cache.clear()
     return cache
@@ -146,9 +157,8 @@ def new_scores(
     """Yield the scores of parts of at most ROW_BATCH images, and add their rows to the file."""
 
     def score(part: Part) -> tuple[Rows, NDArray[Any]]:
-        digests, matrix, extras = part
-        rows = Rows(b"".join(digests), extras[:, : len(NAMES)], head.rows(matrix, extras))
-        scores = head.score_rows(rows.rows, extras)
+        rows = rows_of(head.projector, part)
+        scores = head.score_rows(rows.rows, part.extras)
         return rows, packed_scores(rows.digests, scores, version)
 
     grows = cache.begin()

@@ -24,7 +24,12 @@ from imgscore.workers.group_messages import (
     FindPairs,
     GroupsFound,
 )
-from imgscore.workers.library_messages import LibraryPrepared, PrepareLibrary
+from imgscore.workers.library_messages import (
+    LibraryPrepared,
+    PrepareLibrary,
+    PrepareRows,
+    RowsPrepared,
+)
 from imgscore.workers.link_messages import LinksRefreshed, RefreshLinks
 from imgscore.workers.order_messages import OrderPrepared, PrepareOrder
 from imgscore.workers.prune_messages import Prune, Pruned
@@ -128,6 +133,7 @@ OwnTask = (
     | Rescore
     | Train
     | PrepareLibrary
+    | PrepareRows
     | PrepareOrder
     | Plan
     | BackUp
@@ -150,7 +156,7 @@ FileTask = (
 """The tasks that read one file, compare images, or try the device. Only file workers do these
 tasks. A file worker has limits of time and memory."""
 
-OrderTask = PrepareOrder | Rescore | Plan
+OrderTask = PrepareRows | PrepareOrder | Rescore | Plan
 """The tasks of the order worker, which scores images and plans large inboxes. The trainer does all
 other tasks that are no FileTask."""
 
@@ -360,6 +366,7 @@ Answer = (
     | Progressed
     | Trained
     | LibraryPrepared
+    | RowsPrepared
     | QueryRows
     | OrderPrepared
     | Planned

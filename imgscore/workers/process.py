@@ -16,6 +16,7 @@ from imgscore.config import UseFilename
 from imgscore.errors import ImgscoreError
 from imgscore.workers.device_connection import Connection
 from imgscore.workers.frames import frame
+from imgscore.workers.library_messages import PrepareRows
 from imgscore.workers.messages import (
     FileTask,
     Rescore,
@@ -43,6 +44,9 @@ of the worker (`ring.SLOTS`), one that it decodes, and one that waits in its std
 ORDER_SECONDS = 10.0
 """The number of seconds for which the order worker waits for its next task, after it has loaded the
 files of the inboxes or scored the images. The next task comes within milliseconds, if it comes."""
+ROWS_SECONDS = 1.0
+"""The number of seconds for which the order worker waits after PrepareRows. The next task of this
+type comes within milliseconds, if it comes."""
 PIPE_BYTES = 1 << 20
 """The number of bytes that a pipe from the trainer or the order worker can contain, if the system
 allows it. Linux allows this number to each user; its default is 64 kB. A part of a plan has about
@@ -177,7 +181,13 @@ class Worker:
         """Remove the oldest task, which has its answer now, and return it."""
         self.answered += 1
         done = self.tasks.popleft()
-        self.idle_seconds = ORDER_SECONDS if isinstance(done, PrepareOrder | Rescore) else 0.0
+        match done:
+            case PrepareOrder() | Rescore():
+                self.idle_seconds = ORDER_SECONDS
+            case PrepareRows():
+                self.idle_seconds = ROWS_SECONDS
+            case _:
+                self.idle_seconds = 0.0
         return done
 
     def measure_pace(self, count: int, now: float) -> None:

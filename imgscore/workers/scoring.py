@@ -113,15 +113,15 @@ def _unsorted_scores(
     spec, threads = context.spec, min(cpus(), MAX_SCORE_THREADS)
 
     def parts(wanted: Collection[bytes]) -> Iterator[Part]:
-        for digests, values in _parts(txn, spec, wanted):
-            matrix = np.frombuffer(values, np.float16).reshape(-1, spec.dim)
-            yield digests, matrix, extras(txn, digests, names=head.uses_names)
+        return parts_of(txn, spec, wanted, names=head.uses_names)
 
     def score(part: Part) -> NDArray[Any]:
         digests, matrix, numbers = part
         return packed_scores(b"".join(digests), head.score(matrix, numbers), task.head)
 
-    cache = cache_of(txn, spec, head) if task.inboxes else None
+    cache = None
+    if task.inboxes and isinstance(head, KernelHead):
+        cache = cache_of(txn, spec, head.features, head.projector)
     if cache is None:
         yield from in_threads(score, parts(wanted), threads)
         return
@@ -140,7 +140,19 @@ def _sorted(parts: list[NDArray[Any]]) -> NDArray[Any]:
     return rows[np.argsort(rows["digest"])]
 
 
-def _parts(txn: Txn, spec: Spec, wanted: Collection[bytes]) -> Iterator[tuple[list[bytes], bytes]]:
+def parts_of(
+    txn: Txn, spec: Spec, wanted: Collection[bytes], *, names: bool = False
+) -> Iterator[Part]:
+    """Yield the inputs of a head for the images `wanted`, or for all images if it is empty.
+
+    A part has at most SCORE_BATCH images. `names`: whether the extras contain file names.
+    """
+    for digests, values in _blocks(txn, spec, wanted):
+        matrix = np.frombuffer(values, np.float16).reshape(-1, spec.dim)
+        yield Part(digests, matrix, extras(txn, digests, names=names))
+
+
+def _blocks(txn: Txn, spec: Spec, wanted: Collection[bytes]) -> Iterator[tuple[list[bytes], bytes]]:
     """Yield parts of at most SCORE_BATCH images, each as a pair (digests, head inputs).
 
     If all or most images are wanted, whole blocks are read: this takes a fifth of the time of

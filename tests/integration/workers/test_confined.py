@@ -212,6 +212,7 @@ TASKS: dict[type[Any], Callable[[Files], Task]] = {
     messages.CompareNew: lambda files: messages.CompareNew(files.digests[:2]),
     messages.Train: lambda files: messages.Train(TASTE),
     messages.PrepareLibrary: lambda _: messages.PrepareLibrary(),
+    messages.PrepareRows: lambda _: messages.PrepareRows(),
     messages.Rescore: lambda files: messages.Rescore(TASTE, "1"),
     order_messages.PrepareOrder: lambda files: order_messages.PrepareOrder([files.watch], []),
     messages.Plan: lambda files: messages.Plan(files.watch, "1", []),
