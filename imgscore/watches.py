@@ -4,7 +4,7 @@ It reads no files, except that `Watches.of` also checks the folders: see watch_f
 """
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -220,16 +220,15 @@ class Watches:
             return None
         return self._places[folder]
 
-    def former_paths(self, path: bytes, place: Place) -> Iterator[bytes]:
-        """Yield the paths in the folders of a watch from which a file may have come to `path`.
+    def former_paths(self, path: bytes, place: Place) -> list[bytes]:
+        """Return the paths in the folders of a watch from which a file may have come to `path`.
 
         They have the same path below their folder, or the same name. `place`: the place of `path`.
         """
         folder = self.folder(path) or b""
-        for name in {path[len(folder) :], b"/" + os.path.basename(path)}:
-            for other, _ in place.watch.folders():
-                if other + name != path:
-                    yield other + name
+        names = {path[len(folder) :], path[path.rfind(b"/") :]}
+        paths = [other + name for name in names for other, _ in place.watch.folders()]
+        return [former for former in paths if former != path]
 
     def with_trash(self) -> list[bytes]:
         """Return the folders of all watches whose setting `xdg_trash` is true.

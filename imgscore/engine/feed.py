@@ -11,7 +11,8 @@ from imgscore.workers.messages import Answer, Task
 
 # The time between two passes of all stages while many files wait for workers, in seconds. A pass
 # takes about a millisecond; with 16 workers, it would follow nearly each of 1,000 answers a second.
-FEED_SECONDS = 0.05
+# With half of this time, the main process needed 3 % more CPU time (median of three pairs of runs).
+FEED_SECONDS = 0.1
 # The time in which answers gather before they are read, in seconds. A worker has work for longer
 # (`process.QUEUE_SECONDS`). Waiting for each answer costs more CPU time than processing it.
 GATHER_SECONDS = 0.015

@@ -41,11 +41,10 @@ def _split(
     digests = Counter(answer.digest for _, answer in batch)
     new: list[Sighting] = []
     rest: list[tuple[IndexFile, FileIndexed]] = []
-    seen_at = txn.table("sightings").getter()
     with ExitStack() as stack:
-        is_known, has_original, has_date = (
+        is_seen, is_known, has_original, has_date = (
             stack.enter_context(txn.table(name).prefix_test())
-            for name in ("places", "originals", "dates")
+            for name in ("sightings", "places", "originals", "dates")
         )
         for task, answer in batch:
             path, digest, place = task.path, answer.digest, watches.image_place(task.path)
@@ -55,14 +54,12 @@ def _split(
                 and not place.watch.ratings
                 and answer.failure is None
                 and paths[path] == digests[digest] == 1
-                and not seen_at(path_key(path), b"")
+                and not is_seen(path_key(path))
                 and not is_known(digest)
                 and not has_original(digest)
                 and not has_date(originals.date_prefix(answer.seen.mtime_ns))
                 and labels.current(txn, place.watch.taste, digest) is None
-                and not any(
-                    seen_at(path_key(former), b"") for former in watches.former_paths(path, place)
-                )
+                and not any(map(is_seen, map(path_key, watches.former_paths(path, place))))
             ):
                 inbox = place.watch.inbox
                 new.append(Sighting(path, answer.seen, digest, inbox, "inbox"))
