@@ -34,7 +34,7 @@ class Figure(NamedTuple):
     figure: str
     """with its unit"""
     baseline: str = ""
-    """the figure of the least work that any program must do, or of an earlier program"""
+    """the figure of the minimum of work that any program must do, or of an earlier program"""
     ratio: float | None = None
     """figure / baseline"""
     target: str = ""

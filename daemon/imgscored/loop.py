@@ -162,7 +162,7 @@ class Loop:
             self._saving = pending.saving
         if "backup" in pending.jobs:
             self._engine.backup_job.due()
-        if "tidy" in pending.jobs:
+        if "prune" in pending.jobs:
             self._engine.pruner.due()
         if "readers" in pending.jobs:
             self._engine.ctx.store.release_dead_readers()

@@ -66,7 +66,7 @@ class Schedule:
         add(mailbox.hint_all, "interval", seconds=config.rescan, id="rescan")
         add(mailbox.job, "interval", args=["readers"], seconds=DAY, id="readers")
         first = datetime.now(UTC) + timedelta(seconds=2 * AFTER_START)
-        add(mailbox.job, "interval", args=["tidy"], seconds=DAY, id="tidy", next_run_time=first)
+        add(mailbox.job, "interval", args=["prune"], seconds=DAY, id="prune", next_run_time=first)
         if config.backup:
             first = next_backup(datetime.now(UTC), config.backup)
             about = {"args": ["backup"], "id": "backup", "next_run_time": first}

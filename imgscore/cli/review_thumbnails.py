@@ -140,7 +140,7 @@ class ReviewThumbnails:
                 self._failed.add(digest)
             self._changed.notify_all()
 
-    def _put_back(self) -> None:
+    def _requeue(self) -> None:
         """Let the images that were not finished wait again, before the others."""
         with self._changed:
             self._missing = self._busy | self._missing
@@ -167,7 +167,7 @@ class ReviewThumbnails:
                     pool = None
                     with self._changed:
                         self._changed.wait_for(lambda: self._ended, RETRY_SECONDS)
-                self._put_back()
+                self._requeue()
 
     def _ask_daemon(self, connection: socket.socket, batch: list[thumbnails.Image]) -> None:
         with connection:

@@ -96,7 +96,7 @@ class Indexer(Stage[IndexFile]):
             idle = not self._expects and not self.ctx.pool.alive
             if idle and (seen := fingerprint_of(path)) is not None:
                 with self.ctx.store.read() as txn:
-                    self._expects = self._is_news(txn, path, seen)
+                    self._expects = self._has_changed(txn, path, seen)
 
     def hint_tree(self, root: bytes) -> None:
         """Schedule a scan that compares all files under the folder `root` with the store."""
@@ -216,10 +216,10 @@ class Indexer(Stage[IndexFile]):
         self.hand_out(conditions)
         effects = self.commit_results(conditions)
         if not conditions.paused:
-            missing, consequences = self._missing.record(
+            missing, more_effects = self._missing.record(
                 indexing=self.indexing or bool(self._scans)
             )
-            effects.merge(consequences)
+            effects.merge(more_effects)
             self.reembedding.done(missing)
         effects.merge(self._found)
         self._found = Effects()
@@ -268,7 +268,7 @@ class Indexer(Stage[IndexFile]):
         for path in self.retries.take(time.time_ns()):
             self.hints.add(path, now - self.hints.settle)
         gone: list[bytes] = []
-        news: list[tuple[bytes, Fingerprint]] = []
+        changed: list[tuple[bytes, Fingerprint]] = []
         with self.ctx.store.read() as txn:
             for path, seen in self.hints.ready(now, time.time_ns(), fingerprint_of):
                 if path in self._out:
@@ -278,10 +278,10 @@ class Indexer(Stage[IndexFile]):
                     self._queue.discard(path)
                 elif self._results.has_read(path, seen):
                     continue  # A worker has read this version. The next commit stores the answer.
-                elif self._is_news(txn, path, seen):
-                    news.append((path, seen))
+                elif self._has_changed(txn, path, seen):
+                    changed.append((path, seen))
         self._missing.add(gone)
-        for path, seen in news:
+        for path, seen in changed:
             self.ctx.changed()
             place, answer = self.ctx.watches.image_place(path), self._missing.moved.find(seen)
             if place is None or answer is None or path in self._asked:
@@ -289,7 +289,7 @@ class Indexer(Stage[IndexFile]):
             else:
                 self._results.add(IndexFile(path, place.watch.taste, None), answer)
 
-    def _is_news(self, txn: Txn, path: bytes, seen: Fingerprint) -> bool:
+    def _has_changed(self, txn: Txn, path: bytes, seen: Fingerprint) -> bool:
         """Return whether the file at `path` must be indexed. `seen`: its present fingerprint."""
         again = path in self.reembedding
         return differs_from_store(txn, self.ctx.watches, path, seen, known_too=again)

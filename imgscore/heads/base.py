@@ -280,7 +280,7 @@ class Recipe(Protocol):
         """
 
     def fit_head(self, examples: Examples, settings: Mapping[str, Any] | None = None) -> Head:
-        """Train a head on all labels, with the least work: the caller needs no held-out scores.
+        """Train a head on all labels, and nothing else: the caller needs no held-out scores.
 
         The parameters and errors are those of `fit`.
         """

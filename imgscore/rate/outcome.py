@@ -9,7 +9,7 @@ from imgscore.verbs.rate import State
 
 Result = Literal["written", "updated", "unchanged", "removed", "foreign", "absent"]
 """The change of a rating. "foreign": nothing was done, because another program has rated the image
-or has changed our rating. "absent": there is no rating of ours to remove."""
+or has changed the rating by imgscore. "absent": there is no rating by imgscore to remove."""
 
 _REMEDIES = {
     errno.ENOSPC: "free some disk space, then run the command again",

@@ -201,7 +201,7 @@ def test_loop_prune_job_prunes_when_due(
     monkeypatch.setattr(pruning, "MAX_BYTES", 0)
     old = thumbnails.thumbnails_folder() / "old.webp"
     old.write_bytes(bytes(8192))
-    loop._schedule._scheduler.modify_job("tidy", next_run_time=datetime.now(UTC))
+    loop._schedule._scheduler.modify_job("prune", next_run_time=datetime.now(UTC))
     thread = threading.Thread(target=loop.run)
     thread.start()
     try:
