@@ -22,6 +22,7 @@ from imgscore.store.schema import LabelEvent, Original
 from imgscore.store.store import TABLES, Store
 from imgscore.store.transaction import Txn
 from imgscore.store.verify import read_all
+from imgscore.testing import eventually
 from imgscore.workers.messages import BackUp, Interrupted, Task
 from imgscore.workers.pool import NoWorkerError
 
@@ -50,10 +51,12 @@ def engine(store: Store) -> Iterator[Engine]:
 def written(engine: Engine) -> list[Path]:
     """Let an automatic backup become due; return all backups when the engine is idle."""
     engine.backup_job.due()
-    for _ in range(400):
+
+    def is_idle() -> bool:
         engine.step(0.05)
-        if not engine.ctx.pool.trainer_busy:
-            break
+        return not engine.ctx.pool.trainer_busy
+
+    eventually(is_idle, what="the backup is written", pause=0.0)
     return backup_folders.kept(paths.backups_folder(), datetime.now(UTC))
 
 
@@ -151,11 +154,12 @@ def test_backup_job_after_a_failure_is_still_due(
         else:
             with pytest.raises(NoWorkerError):
                 engine.backup_job.advance(Conditions(0.0))
-    for _ in range(400):
+
+    def is_written() -> bool:
         engine.step(0.05)
-        if backup_folders.kept(paths.backups_folder(), datetime.now(UTC)):
-            return
-    raise AssertionError("no backup")
+        return bool(backup_folders.kept(paths.backups_folder(), datetime.now(UTC)))
+
+    eventually(is_written, what="a backup is written", pause=0.0)
 
 
 def test_backup_job_next_time_is_a_day_after_the_last(store: Store) -> None:

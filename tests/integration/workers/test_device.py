@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +21,7 @@ from imgscore.workers.pool import Pool, WorkerSettings
 from imgscore.workers.try_device import try_in_batches
 from tests.conftest import draw
 from tests.support import uform_checkpoint
+from tests.support.processes import are_quiet
 
 BUILT_IN = "efficientnet-lite0"
 FILES = 24
@@ -165,7 +165,8 @@ def test_device_process_killed_costs_no_file(
         os.kill(pool.device.pid, signal.SIGSTOP)
         for path in paths[2:8]:  # they wait for the device
             assert pool.submit(IndexFile(path, "default", None))
-        time.sleep(0.2)
+        workers = [Path(f"/proc/{pid}/task/{pid}") for pid in pool.pids()]
+        eventually(lambda: are_quiet(workers, 0.2), what="all images are decoded and wait")
         os.kill(pool.device.pid, signal.SIGKILL)
         answers: dict[bytes, Answer] = {}
         notices: list[str] = []
@@ -211,7 +212,8 @@ def test_worker_killed_while_others_wait_for_the_device_blames_its_file(
         for path in paths[1:4]:
             assert pool.submit(IndexFile(path, "default", None))
         tasks = {pid: [task.path for task in pool.tasks(pid)] for pid in pool.pids()}
-        time.sleep(0.5)  # all of them are decoded and wait
+        workers = [Path(f"/proc/{pid}/task/{pid}") for pid in pool.pids()]
+        eventually(lambda: are_quiet(workers, 0.5), what="all images are decoded and wait")
         os.kill(victim, signal.SIGKILL)
         os.kill(pool.device.pid, signal.SIGCONT)
         answers: list[Answer] = []

@@ -379,16 +379,17 @@ def test_pool_dead_worker_without_replacement_answers_for_its_files(
         assert isinstance(answer, Interrupted) and "no worker can be started" in answer.reason
 
 
-def test_warm_up_loads_the_model_before_the_first_file(pool: Pool, folder: Path) -> None:
-    pool.warm_up()
-    pool.warm_up()
-    (worker,) = pool.pids()
+def test_warm_up_loads_the_model_before_the_first_file(tmp_path: Path, folder: Path) -> None:
+    with real_pool(tmp_path, 2, file_seconds=60, idle_seconds=600) as pool:
+        pool.warm_up()
+        pool.warm_up()
+        (worker,) = pool.pids()
 
-    def warm() -> bool:
-        pool.answers(0.05)
-        return pool.reap_idle(time.monotonic()) is not None or not pool.alive
+        def warm() -> bool:
+            pool.answers(0.05)
+            return pool.reap_idle(time.monotonic()) is not None or not pool.alive
 
-    eventually(warm, what="the worker is idle")
-    assert pool.alive and "onnxruntime" in Path(f"/proc/{worker}/maps").read_text()
-    assert isinstance(run(pool, [os.fsencode(folder / "0.png")]).popitem()[1], FileIndexed)
-    assert pool.pids() == [worker]
+        eventually(warm, what="the worker is idle")
+        assert pool.alive and "onnxruntime" in Path(f"/proc/{worker}/maps").read_text()
+        assert isinstance(run(pool, [os.fsencode(folder / "0.png")]).popitem()[1], FileIndexed)
+        assert pool.pids() == [worker]
