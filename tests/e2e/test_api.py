@@ -310,8 +310,8 @@ import os, signal, sys, threading, time
 import imgscore
 with imgscore.open() as library:
     library.status()  # the store is open
-    threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
     try:
+        threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
         library.wait()
         time.sleep(60)
     except KeyboardInterrupt:

@@ -37,7 +37,8 @@ def limited(sandbox: Sandbox, count: int) -> None:
 
 def test_commands_without_file_descriptors_say_why(seeded: Sandbox) -> None:
     seeded.start()
-    eventually(lambda: seeded.status()["pending"] == 0 == seeded.status()["workers"])
+    seeded.settle()  # It opens no more files now.
+    eventually(lambda: seeded.status()["workers"] == 0)
     limited(seeded, len(os.listdir(f"/proc/{seeded.pid}/fd")) + 4)
     put(seeded.inbox, "sun", 2, first=30)
     for command in (["scan"], ["wait"], ["score", seeded.inbox / "sun-030.png"], ["suspects"]):

@@ -80,6 +80,7 @@ def test_graded_folders_teach_and_order_while_the_daemon_runs(
         return daemon.status()["watches"][0]
 
     eventually(lambda: watch()["labels"] == {"keep": 6, "trash": 6}, what=watch)
+    daemon.settle()
     assert watch()["graded"] == {"5 stars": 6, "2 stars": 6}
     assert (watch()["keep"], watch()["trash"], watch()["files"]) == (0, 0, len(new))
     assert {row["grade"] for row in imgscore("score", *loved, "--json").rows} == {0.9}

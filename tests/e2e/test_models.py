@@ -80,15 +80,15 @@ def test_model_use_under_the_daemon_switches_and_back(
     check_scores(inbox, str(tiny))
     order = newest_first(inbox)
 
-    # Switch, and then add files and labels.
+    # Switch, and then add files and labels. The pause ends when the beginning was seen.
+    assert imgscore("pause").code == 0
     assert use(LITE0)["embedder"] == lite0_spec.ID
-    status = daemon.until(
-        lambda status: status["embedding_anew"] and status["embedding_anew"]["done"]
-    )
+    status = daemon.until(lambda status: status["embedding_anew"])
     assert status["embedder"] == lite0_spec.ID
     assert status["head"] == "1" and status["watches"][0]["scored"] == 180
     assert status["embedding_anew"]["total"] == 200
     assert newest_first(inbox) == order
+    assert imgscore("resume").code == 0
     put(inbox, "sun", 5, first=500)
     put(inbox, "text", 5, first=500)
     move(suns[10:12], inbox / "keep")

@@ -31,14 +31,16 @@ def rows(process: subprocess.Popen[str]) -> Rows:
     return map(json.loads, process.stdout)
 
 
-def until(rows: Rows, event: str) -> list[dict[str, Any]]:
-    """The rows up to and including the first one of an event."""
-    read = []
-    for row in rows:
+def until(rows: Rows, *events: str) -> list[dict[str, Any]]:
+    """The rows until each of these events was read, as often as it is named."""
+    read: list[dict[str, Any]] = []
+    missing = [*events]
+    while missing and (row := next(rows, None)) is not None:
         read.append(row)
-        if row["event"] == event:
-            return read
-    raise AssertionError(f"no {event} in {read}")
+        if row["event"] in missing:
+            missing.remove(row["event"])
+    assert not missing, f"no {missing} in {read}"
+    return read
 
 
 def test_watch_log_json_prints_every_event(inbox: Path, start: Start) -> None:
@@ -49,7 +51,7 @@ def test_watch_log_json_prints_every_event(inbox: Path, start: Start) -> None:
             for path in put(inbox, kind, 6)[:3]:
                 path.rename(inbox / folder / path.name)
         (inbox / "broken.png").write_bytes(b"no image")
-        received = until(events, "ordered")
+        received = until(events, *["label"] * 6, "failed", "ordered")
         kinds = {row["event"] for row in received}
         assert {"scored", "label", "trained", "rescored", "failed"} <= kinds
         labels = {row["path"]: row["label"] for row in received if row["event"] == "label"}
@@ -57,7 +59,8 @@ def test_watch_log_json_prints_every_event(inbox: Path, start: Start) -> None:
         assert all(f"/{label}/" in path for path, label in labels.items())
         (failed,) = [row for row in received if row["event"] == "failed"]
         assert failed["path"] == str(inbox / "broken.png") and failed["reason"]
-        assert received[-1]["inbox"] == str(inbox) and received[-1]["files"] > 0
+        ordered = next(row for row in received if row["event"] == "ordered")
+        assert ordered["inbox"] == str(inbox) and ordered["files"] > 0
 
         imgscore("label", "keep", inbox / "text-005.jpg")
         assert until(events, "label")[-1]["source"] == "cli"

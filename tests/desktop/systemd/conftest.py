@@ -38,7 +38,7 @@ CONFIG = """
 settle = 0.1
 train_after = 0.2
 order_from_keeps = false
-file_seconds = 10
+file_seconds = 60
 """
 
 

@@ -55,7 +55,7 @@ def manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
 
 @pytest.fixture
 def pool(tmp_path: Path) -> Iterator[Pool]:
-    with real_pool(tmp_path, 1, file_seconds=60, idle_seconds=60) as pool:
+    with real_pool(tmp_path, 1, file_seconds=600, idle_seconds=60) as pool:
         yield pool
 
 

@@ -50,7 +50,7 @@ def test_worker_taken_over_by_an_image_cannot_change_files(
     before = victim.read_bytes()
     with Store(tmp_path / "store") as store:
         settings = WorkerSettings(
-            store.folder, tmp_path / "heads", "efficientnet-lite0", "cpu", file_seconds=60
+            store.folder, tmp_path / "heads", "efficientnet-lite0", "cpu", file_seconds=600
         )
         with Pool(settings, size=1, idle_seconds=5) as pool:
             assert pool.submit(IndexFile(os.fsencode(victim), "default", None))

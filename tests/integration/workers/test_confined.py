@@ -95,7 +95,7 @@ class Files:
     ) -> Iterator[Pool]:
         """A pool of real workers for the store."""
         folders = self.folder / "store", self.folder / "heads"
-        settings = WorkerSettings(*folders, model, device, file_seconds=60, use_filename=names)
+        settings = WorkerSettings(*folders, model, device, file_seconds=600, use_filename=names)
         with Pool(settings, size=1, idle_seconds=5) as pool:
             yield pool
 

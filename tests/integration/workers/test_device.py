@@ -48,7 +48,7 @@ def folder(tmp_path: Path) -> Path:
 
 @contextmanager
 def pool_with_device(
-    folder: Path, model: str, device: str = "cpu", *, after: int = 1, file_seconds: int = 60
+    folder: Path, model: str, device: str = "cpu", *, after: int = 1, file_seconds: int = 600
 ) -> Iterator[Pool]:
     with Store(folder / "store") as store:
         settings = WorkerSettings(
@@ -229,7 +229,7 @@ from imgscore.workers.messages import IndexFile
 from imgscore.workers.pool import Pool, WorkerSettings
 folder, image = Path(sys.argv[1]), sys.argv[2].encode()
 model = "efficientnet-lite0"
-settings = WorkerSettings(folder / "store", folder / "heads", model, "cpu", 60, batches=True)
+settings = WorkerSettings(folder / "store", folder / "heads", model, "cpu", 600, batches=True)
 with Pool(settings, 2, 60) as pool:
     pool.device.start()
     for _ in range(40):
@@ -258,7 +258,7 @@ def test_pool_killed_leaves_no_process(tmp_path: Path, folder: Path) -> None:
 
 
 def test_try_in_batches_computes_through_the_device_process(tmp_path: Path, tiny: str) -> None:
-    settings = WorkerSettings(tmp_path, tmp_path / "heads", tiny, "cpu", 60, batches=True)
+    settings = WorkerSettings(tmp_path, tmp_path / "heads", tiny, "cpu", 600, batches=True)
     tried = try_in_batches(settings)
     assert (tried.device, tried.provider) == ("CPU", "torch CPU") and tried.rate > 0
 
@@ -267,7 +267,7 @@ def test_try_in_batches_without_the_device_raises_the_reason(tmp_path: Path, tin
     torch = pytest.importorskip("torch", reason="pip install torch")
     if torch.cuda.is_available():
         pytest.skip("this machine has a GPU")
-    settings = WorkerSettings(tmp_path, tmp_path / "heads", tiny, "cuda", 60, batches=True)
+    settings = WorkerSettings(tmp_path, tmp_path / "heads", tiny, "cuda", 600, batches=True)
     with pytest.raises(ImgscoreError, match="needs torch for this device") as caught:
         try_in_batches(settings)
     assert caught.value.remedy

@@ -32,7 +32,7 @@ DECODED_MEGAPIXEL = 4_000_000
 
 @pytest.fixture
 def pool(tmp_path: Path) -> Iterator[Pool]:
-    with real_pool(tmp_path, 2, file_seconds=60, idle_seconds=60) as pool:
+    with real_pool(tmp_path, 2, file_seconds=600, idle_seconds=60) as pool:
         yield pool
 
 

@@ -52,7 +52,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def pool(tmp_path: Path) -> Iterator[Pool]:
-    with real_pool(tmp_path, 2, file_seconds=60, idle_seconds=0.5) as pool:
+    with real_pool(tmp_path, 2, file_seconds=600, idle_seconds=0.5) as pool:
         yield pool
         assert pool.alive <= 3
 
@@ -380,7 +380,7 @@ def test_pool_dead_worker_without_replacement_answers_for_its_files(
 
 
 def test_warm_up_loads_the_model_before_the_first_file(tmp_path: Path, folder: Path) -> None:
-    with real_pool(tmp_path, 2, file_seconds=60, idle_seconds=600) as pool:
+    with real_pool(tmp_path, 2, file_seconds=600, idle_seconds=600) as pool:
         pool.warm_up()
         pool.warm_up()
         (worker,) = pool.pids()
