@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from imgscore.testing import EVENT_SECONDS
+from tests.support.browsers import open_page
 from tests.support.commands import inbox, start
 from tests.support.reviews import labelled_inbox
 
@@ -23,7 +25,7 @@ def browser() -> Iterator["Browser"]:
     playwright = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
     if CHROMIUM is None:
         pytest.skip("apt install chromium")
-    playwright.expect.set_options(timeout=60_000)  # the machine may be busy
+    playwright.expect.set_options(timeout=1000 * EVENT_SECONDS)  # the machine may be busy
     with playwright.sync_playwright() as driver:
         # CI runs as root, for whom Chromium's sandbox does not start.
         chromium = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
@@ -34,10 +36,5 @@ def browser() -> Iterator["Browser"]:
 @pytest.fixture
 def page(browser: "Browser") -> Iterator["Page"]:
     """A page in a new browser context; an error in the page fails the test."""
-    context = browser.new_context(viewport={"width": 1280, "height": 800}, color_scheme="light")
-    page = context.new_page()
-    problems: list[str] = []
-    page.on("pageerror", lambda error: problems.append(str(error)))
-    yield page
-    context.close()
-    assert not problems
+    with open_page(browser, color_scheme="light") as page:
+        yield page

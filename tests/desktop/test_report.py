@@ -18,6 +18,7 @@ from imgscore.report.page import page as html_page
 from imgscore.report.page import page_data
 from tests.conftest import put
 from tests.desktop.conftest import browser  # noqa: F401 - a fixture
+from tests.support.browsers import copied_by, open_page
 from tests.support.commands import imgscore
 from tests.unit.report.samples import report_data
 
@@ -54,15 +55,10 @@ def library(inbox: Path) -> Path:
 @pytest.fixture
 def page(browser: "Browser") -> Iterator["Page"]:  # noqa: F811 - the fixture
     """A page in a new browser context; an error in the page fails the test."""
-    context = browser.new_context(viewport={"width": 1200, "height": 800}, color_scheme="light")
-    context.grant_permissions(["clipboard-read", "clipboard-write"])
-    page = context.new_page()
-    problems: list[str] = []
-    page.on("pageerror", lambda error: problems.append(str(error)))
-    page.on("dialog", lambda dialog: problems.append(f"a dialog says {dialog.message}"))
-    yield page
-    context.close()
-    assert not problems
+    viewport = {"width": 1200, "height": 800}
+    with open_page(browser, viewport=viewport, color_scheme="light") as page:
+        page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        yield page
 
 
 def _expect(locator: "Locator") -> "LocatorAssertions":
@@ -78,12 +74,6 @@ def names(page: "Page") -> list[str]:
     numbered = [(int(tile.get_attribute("aria-posinset") or 0), tile) for tile in tiles.all()]
     ordered = [tile for _, tile in sorted(numbered, key=lambda pair: pair[0])]
     return [tile.locator(".name").text_content() or "" for tile in ordered]
-
-
-def copied(page: "Page") -> str:
-    """The text in the clipboard."""
-    text: str = page.evaluate("navigator.clipboard.readText()")
-    return text
 
 
 def serious(page: "Page") -> list[Any]:
@@ -132,10 +122,10 @@ def _hostile_names_are_text(page: "Page", every: list[str], library: Path) -> No
         page.fill("#name", name[:3].decode())
         page.locator("#list .tile", has_text=text).click()
         assert page.inner_text("#image-name") == text
-        page.click("#copy-keep")
+        command = copied_by(page, lambda: page.click("#copy-keep"))
         _expect(page.locator("#status")).to_contain_text("Copied")
         # The shell does not run mv: it only splits the line into the arguments of mv.
-        script = f'mv() {{ printf "%s\\0" "$@"; }}\n{copied(page)}'
+        script = f'mv() {{ printf "%s\\0" "$@"; }}\n{command}'
         done = subprocess.run(["bash", "-c", script], capture_output=True, check=True, cwd=library)
         path = os.path.join(os.fsencode(library), name)
         assert done.stdout.split(b"\0") == [
@@ -198,9 +188,9 @@ def _keys(page: "Page", every: list[str], library: Path) -> None:
     assert "scale(1.4)" in (page.get_attribute("#large", "style") or "")
     page.keyboard.press("0")
     assert "scale(1)" in (page.get_attribute("#large", "style") or "")
-    page.keyboard.press("c")
-    _expect(page.locator("#status")).to_contain_text("Copied")
-    assert copied(page) == str(next(library.rglob(every[-2])))
+    path = copied_by(page, lambda: page.keyboard.press("c"))
+    _expect(page.locator("#status")).to_have_text(f"Copied: {path}")
+    assert path == str(next(library.rglob(every[-2])))
     page.keyboard.press("Escape")
     assert page.is_hidden("#viewer")
     page.keyboard.press("b")

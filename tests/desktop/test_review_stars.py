@@ -4,23 +4,15 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pytest
-
 from tests.desktop.test_report import serious
 from tests.support.commands import imgscore
 from tests.support.reviews import reviewing
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Page
 
 STARS = ["★", "★★", "★★★", "★★★★", "★★★★★"]
 SIDES = ["trash", "trash", "undecided", "keep", "keep"]
-
-
-@pytest.fixture
-def page(browser: "Browser") -> "Page":
-    """A page in a new browser context."""
-    return browser.new_context(viewport={"width": 1200, "height": 800}).new_page()
 
 
 def grades(folder: Path, names: list[str]) -> list[float | None]:
@@ -78,7 +70,6 @@ def test_review_digits_give_stars_and_undo_takes_them_back(
         expect(page.locator("#next")).to_be_visible()
         page.keyboard.press("p")
         expect(page.locator("#order")).to_be_visible()
-    page.context.close()
 
 
 def test_report_shows_stars_and_digits_switch_the_tab(labelled_inbox: Path, page: "Page") -> None:
@@ -97,4 +88,3 @@ def test_report_shows_stars_and_digits_switch_the_tab(labelled_inbox: Path, page
     page.keyboard.press("2")
     expect(page.locator("#suspects")).to_be_visible()
     expect(page.locator("#compare")).to_be_hidden()
-    page.context.close()

@@ -78,7 +78,7 @@ def test_tray_menu_controls_the_daemon(
 
     desktop.choose("Up", "Return")
     assert icon.wait(timeout=60) == 0
-    assert desktop.title() == ""
+    eventually(lambda: desktop.title() == "", what="the X server removes the icon")
     assert daemon.settle()["state"] == "running"
 
 
@@ -113,10 +113,11 @@ def test_tray_title_counts_pending_work(desktop: Desktop, inbox: Path, start: St
     config = paths.config_file()  # the test stops all workers
     config.write_text(config.read_text().replace("workers = 2", "workers = 1"))
     daemon = start()
-    put(inbox, "sun", 12)
+    put(inbox, "sun", 1)
     workers = eventually(lambda: _children(daemon.pid))
     for pid in workers:
         os.kill(pid, signal.SIGSTOP)
+    put(inbox, "sun", 12, first=20)  # more than a worker takes at a time
     try:
         title = desktop.await_title("imgscore: working, ")
         done, _, total = title.removeprefix("imgscore: working, ").partition(" of ")
