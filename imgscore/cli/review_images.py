@@ -15,6 +15,7 @@ class ReviewImages:
     """The images of one order. The lists by number and by digest are made when they are needed."""
 
     def __init__(self, content: PageData) -> None:
+        self._content = content
         self._images = content.images
         self._folders = content.folders
 
@@ -46,6 +47,7 @@ class ReviewImages:
 
     def set_grade(self, number: int, grade: float | None) -> None:
         """Change the label of an image in the data of the page. None: it has no label."""
+        self._content.labels += (grade is not None) - (number in self._images.grades)
         if grade is None:
             self._images.grades.pop(number, None)
         else:

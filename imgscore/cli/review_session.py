@@ -53,8 +53,8 @@ SEARCH_COUNT = 200
 # The parts of the page data that may change when the images get a new order.
 RENEWED = (
     "images", "folders", "places", "suspects", "groups", "group_count", "failures",
-    "head", "about", "version", "answers", "labels", "cameras", "doubled", "unlearned",
-    "unmade", "uncompared",
+    "head", "about", "version", "answers", "labels", "cameras", "doubled", "learned",
+    "unlearned", "unmade", "uncompared",
 )  # fmt: skip
 
 _THUMBNAIL = re.compile(r"[0-9a-f]{64}\.webp", re.ASCII)
@@ -395,5 +395,6 @@ class Session:
             wanted = msgspec.structs.replace(self._request, groups=bool(request["groups"]))
             (source,) = rows_of(dispatch.call(wanted))
             data = files.read(Path(source.data), source.folder)
+            self._figures = files.figures_of(data)
             self._show(page_data(data, source.watches, "thumbnails", review=True, version=version))
             return {name: msgspec.to_builtins(getattr(self._content, name)) for name in RENEWED}

@@ -53,6 +53,7 @@ export async function renew(fill) {
     const scores = scoresNow(), head = page.head?.version;
     Object.assign(page, await post("renew", { groups: page.groups !== null }));
     readImages();
+    document.querySelector(".figures")?.replaceChildren(); // those of the last order
     forgetFinished();
     forgetUndo();
     offer(page.version);

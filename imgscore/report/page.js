@@ -117,6 +117,7 @@ function fill() {
       number === null ? "" : make("span", { class: "number" }, number.toLocaleString("en")));
   }));
   $("about").textContent = page.about;
+  document.body.classList.toggle("no-head", !page.head);
   fillBars();
   fillFolders();
   filter();

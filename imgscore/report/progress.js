@@ -4,6 +4,8 @@ import { images, page } from "./data.js";
 
 // From these numbers of labels on, the order is useful, and good: see the README.
 const USEFUL = 30, GOOD = 300;
+// The smallest number of labels of each side, and of comparisons, for a head: see heads/base.py.
+const MIN_SIDE = 2, MIN_COMPARISONS = 10;
 
 let now = 0;
 
@@ -17,9 +19,19 @@ export function countLabel(step) {
 /** @param {number} share */
 const percent = (share) => `${Math.round(100 * share)} %`;
 
+/** What is missing for the first order. The labels have changed since the page was made. */
+function firstOrderText() {
+  const missing = ["keep", "trash"].flatMap((side) => {
+    const have = images.filter((image) => image.label === side).length;
+    return have < MIN_SIDE ? [`${MIN_SIDE - have} ${side}`] : [];
+  });
+  if (!page.unlearned || !missing.length || page.answers >= MIN_COMPARISONS) return "enough for the first order";
+  return `for the first order, label ${missing.join(" and ")}`;
+}
+
 function goalText() {
   const { labels } = page;
-  if (!page.head && page.unlearned) return page.unlearned;
+  if (!page.head) return firstOrderText();
   if (labels < USEFUL) return `${USEFUL - labels} more make the order useful`;
   if (page.doubled === null) {
     return labels < GOOD ? `${GOOD - labels} more make it good; those in the tab Next help most` : "";

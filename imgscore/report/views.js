@@ -85,7 +85,8 @@ export function showFailures() {
 }
 
 export function showLearning() {
-  const measured = document.querySelector(".figures > *") !== null;
-  $("learned").textContent = measured ? page.learned : page.unlearned || "Nothing has been measured yet.";
+  const hasFigures = document.querySelector(".figures > *") !== null;
+  $("learned").textContent = !page.learned ? page.unlearned || "Nothing has been measured yet."
+    : hasFigures ? page.learned : `${page.learned} To see the figures, reload the page.`;
   $("learned").className = "lead";
 }

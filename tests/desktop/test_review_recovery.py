@@ -1,4 +1,4 @@
-"""The tab Suspects of the review, and an open page after the laptop has slept."""
+"""A review without a head, its tab Suspects, and an open page after the laptop has slept."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +10,40 @@ from tests.support.reviews import history, reviewing
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
+
+
+def test_review_without_a_head_counts_the_labels_also_after_a_reload(
+    inbox: Path, page: "Page"
+) -> None:
+    from playwright.sync_api import expect
+
+    put(inbox, "sun", 3)
+    put(inbox, "text", 3)
+    assert imgscore("scan").code == 0
+    progress = page.locator("#strip .progress")
+    with reviewing() as url:
+        page.goto(url)
+        expect(progress).to_have_text("0 labels · for the first order, label 2 keep and 2 trash")
+        expect(page.locator("#tile-0")).to_be_visible()
+        assert page.is_hidden("#tile-0 .score") and page.is_hidden("#bars")
+        for number, key in enumerate("tkt"):
+            page.keyboard.press(key)
+            eventually(lambda: len(history()) == number + 1)  # noqa: B023 - it is called at once
+        page.reload()
+        expect(progress).to_have_text("3 labels · for the first order, label 1 keep")
+        page.keyboard.press("End")
+        page.keyboard.press("k")
+        expect(progress).to_have_text("4 labels, 1 of them now · enough for the first order")
+        eventually(lambda: len(history()) == 4)
+        assert imgscore("scan").code == 0  # it trains the first head
+        page.click("#renew", timeout=300_000)
+        expect(page.locator("#tile-0 .score")).to_be_visible()
+        page.click("#tabs [value=learning]")
+        expect(page.locator("#learned")).to_contain_text("4 labels, 2 of them keep")
+        expect(page.locator("#learned")).to_contain_text("reload the page")
+        page.reload()
+        page.click("#tabs [value=learning]")
+        expect(page.locator("#learning svg").first).to_be_visible()
 
 
 def test_review_suspects_wrong_label_is_shown_and_corrected(
