@@ -63,7 +63,7 @@ class StoreLock:
             pid, _, socket = os.pread(self._descriptor, _MAX_HOLDER, 0).partition(b"\n")
             os.close(self._descriptor)
             holder = _process(pid.decode(errors="replace").strip())
-            remedy = "wait until that process ends"
+            remedy = "wait until that process has finished its work, then try again"
             if socket:
                 remedy = (
                     "stop this daemon: imgscore stop; or wait until it answers on "
