@@ -95,8 +95,10 @@ function show(name) {
   for (const [id] of TABS) $(id).hidden = id !== name;
   document.body.dataset.tab = name;
   for (const tab of $("tabs").querySelectorAll("button")) {
-    if (tab.value === name) tab.setAttribute("aria-current", "page");
-    else tab.removeAttribute("aria-current");
+    if (tab.value === name) {
+      tab.setAttribute("aria-current", "page");
+      tab.scrollIntoView({ block: "nearest", inline: "nearest" }); // on a phone, the tabs scroll
+    } else tab.removeAttribute("aria-current");
   }
   const build = TABS.find((tab) => tab[0] === name)?.[3];
   if (build && !built.has(name)) {
