@@ -21,7 +21,8 @@ class Graph:
 
     def __init__(self, links: Iterable[Link]) -> None:
         self.strengths: dict[bytes, dict[bytes, float]] = {}
-        self.kinds: dict[frozenset[bytes], int] = {}
+        self._kinds: dict[tuple[bytes, bytes], int] = {}
+        """for each link, with the smaller digest first"""
         self.wholes: dict[bytes, dict[bytes, float]] = {}
         """for each image, the images that show less of the picture, with its gain"""
         for link in links:
@@ -29,14 +30,19 @@ class Graph:
 
     def add(self, link: Link) -> None:
         """Add a link in both directions."""
-        for one, other in ((link.first, link.second), (link.second, link.first)):
-            self.strengths.setdefault(one, {})[other] = link.strength
-        self.kinds[frozenset((link.first, link.second))] = link.kind
+        first, second = link.first, link.second
+        self.strengths.setdefault(first, {})[second] = link.strength
+        self.strengths.setdefault(second, {})[first] = link.strength
+        self._kinds[(first, second) if first < second else (second, first)] = link.kind
         if link.gain:
             whole, part = link.first, link.second
             if link.gain < 0:
                 whole, part = part, whole
             self.wholes.setdefault(whole, {})[part] = abs(link.gain)
+
+    def kind_of(self, first: bytes, second: bytes) -> int:
+        """Return the kind of the link between two images."""
+        return self._kinds[(first, second) if first < second else (second, first)]
 
     def wholes_of(self, members: set[bytes]) -> list[Whole]:
         """Return which images of a group show more than others, sorted."""
@@ -67,7 +73,7 @@ def grouped(graph: Graph, groups: list[list[bytes]], shots: dict[bytes, Shot]) -
     """Return the groups with their kinds and reasons."""
     found = []
     for centre, *others in groups:
-        kinds = {graph.kinds[frozenset((centre, other))] for other in others}
+        kinds = {graph.kind_of(centre, other) for other in others}
         members = [centre, *others]
         wholes = graph.wholes_of(set(members))
         burst = burst_of(shots.get(member, NO_SHOT) for member in members)
