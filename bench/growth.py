@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import re
 import shutil
-import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -184,7 +183,7 @@ def _wakeups(sandbox: Sandbox, seconds: int) -> Iterator[Figure]:
     time.sleep(seconds)
     after = [read_usage(pid) for pid in pids]
     for follower in followers:
-        follower.send_signal(signal.SIGINT)
+        follower.terminate()  # A job in the background of a shell ignores SIGINT.
         follower.wait()
     woken = [new.switches - old.switches for old, new in zip(before, after, strict=True)]
     yield Figure(
