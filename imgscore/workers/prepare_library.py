@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from imgscore.heads.kernel_solver import GRAPH_NODES
 from imgscore.heads.library_cache import MIN_IMAGES
-from imgscore.heads.library_nodes import MAX_NODES
 from imgscore.store.examples import library_of, sample_digests
 from imgscore.workers.library_messages import LibraryPrepared
 
@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 
 def prepare_library(context: Context, task: PrepareLibrary) -> LibraryPrepared:
-    """Compute the nodes and the largest graph of the library, unless the cache has both."""
+    """Compute the nodes and the graphs of the library, unless the cache has them.
+
+    The number of labels decides which of the graphs a training uses, and it grows.
+    """
     cache = context.library_cache
     with context.store.read() as txn:
         digests = sample_digests(txn, context.spec)
@@ -23,6 +26,7 @@ def prepare_library(context: Context, task: PrepareLibrary) -> LibraryPrepared:
         if nodes is None and len(digests) >= MIN_IMAGES:
             digests, nodes = library_of(txn, context.spec, digests)
     if nodes is not None:
-        nodes.graph(MAX_NODES)
+        for _, size in GRAPH_NODES:
+            nodes.graph(size)
         cache.save(digests, nodes)
     return LibraryPrepared()

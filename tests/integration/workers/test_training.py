@@ -12,11 +12,12 @@ import pytest
 from imgscore.embedders import lite0_spec, registry
 from imgscore.errors import UsageError
 from imgscore.heads import files, mlp
+from imgscore.heads.kernel_solver import GRAPH_NODES
 from imgscore.images.traits import Traits
 from imgscore.paths import head_file, library_file
 from imgscore.store import comparisons, heads, labels, traits, vectors
 from imgscore.store.comparisons import AnswerEvent, ComparisonEvent
-from imgscore.store.examples import examples_of, sample
+from imgscore.store.examples import examples_of, sample, sample_digests
 from imgscore.store.schema import LabelEvent
 from imgscore.store.store import Store
 from imgscore.store.transaction import Txn
@@ -229,8 +230,16 @@ def test_train_after_prepare_library_reads_no_vector_of_the_library(large: Conte
     written = library_file().stat().st_mtime_ns
     record = train(large, Train("default")).record
     prepare_library(large, PrepareLibrary())
-    assert library_file().stat().st_mtime_ns == written, "the graph and the nodes were there"
+    assert library_file().stat().st_mtime_ns == written, "the graphs and the nodes were there"
     assert record.accepted and record.labels == 12
+
+
+def test_prepare_library_stores_a_graph_for_each_number_of_labels(large: Context) -> None:
+    prepare_library(large, PrepareLibrary())
+    with large.store.read() as txn:
+        nodes = large.library_cache.load(sample_digests(txn, large.spec))
+    assert nodes is not None
+    assert nodes.graphs.keys() == {min(size, 1100) for _, size in GRAPH_NODES}
 
 
 def test_train_with_a_damaged_library_file_replaces_it(large: Context) -> None:
