@@ -66,7 +66,7 @@ def check_folder(watches: Watches, folder: str, *, watched: bool) -> None:
                 f"{display_path(path)} is watched, but it is not there now",
                 "if it is on another disk, connect this disk",
             ) from None
-        near = _nearest(given, folders=True)
+        near = nearest(given, folders=True)
         raise UsageError(
             f"{display_path(given)} does not exist",
             f"did you mean {display_path(near)}?" if near else _watched(watches),
@@ -119,7 +119,7 @@ def _check_file(file: str) -> None:
         return
     path = absolute_path(file)
     if not os.path.exists(path):
-        near = _nearest(path, folders=False)
+        near = nearest(path, folders=False)
         raise UsageError(
             f"{display_path(path)}: there is no such file",
             f"did you mean {display_path(near)}?" if near else "check the name of the file",
@@ -130,12 +130,12 @@ def _check_file(file: str) -> None:
 
 def no_such_file(path: bytes) -> str:
     """Return a text that says that there is no file at `path`, with the most similar name."""
-    near = _nearest(path, folders=False)
+    near = nearest(path, folders=False)
     remedy = f"did you mean {display_path(near)}?" if near else "check the name"
     return f"there is no such file: {remedy}"
 
 
-def _nearest(path: bytes, *, folders: bool) -> bytes | None:
+def nearest(path: bytes, *, folders: bool) -> bytes | None:
     """Return the existing path that is most similar to `path`, which does not exist.
 
     Only the first missing name in `path` is compared, with the names beside it. `folders`: whether

@@ -95,6 +95,15 @@ def test_init_yes_of_a_watched_folder_keeps_its_settings_and_says_so(tmp_path: P
     assert imgscore("init", inbox, "--yes", "--json").row["warnings"] == []
 
 
+def test_init_mistyped_folder_names_the_similar_one(tmp_path: Path) -> None:
+    (tmp_path / "holidays").mkdir()
+    (note,) = imgscore("init", tmp_path / "holydays", "--json").row["warnings"]
+    assert f"did you mean {tmp_path}/holidays?" in note
+    assert note.endswith(f"imgscore unwatch {tmp_path}/holydays")
+    assert (tmp_path / "holydays" / "keep").is_dir()
+    assert imgscore("init", tmp_path / "sea", "--json").row["warnings"] == []
+
+
 def test_init_warns_of_images_whose_only_date_is_their_file_date(tmp_path: Path) -> None:
     inbox = tmp_path / "inbox"
     (inbox / "Rejected").mkdir(parents=True)

@@ -2,6 +2,7 @@
 
 import os
 import random
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -26,6 +27,7 @@ from imgscore.images.exif_dates import count_without_date
 from imgscore.reconcile.inbox_survey import Survey, survey
 from imgscore.system import private
 from imgscore.system.sync_markers import find_markers
+from imgscore.verbs.argument_checks import nearest
 from imgscore.watches import Watch, Watches
 
 QUESTION = "Give images that you move to the desktop's trash the label trash"
@@ -154,10 +156,12 @@ def init(
     with ProgressBar("counting files"):
         contents = survey(folder)
     if existing is None:
+        notes += _creation_note(folder)
         asks = not (as_json or yes) and sys.stdin.isatty() and sys.stderr.isatty()
-        keep, trash, notes = sorted_folders.choose(
+        keep, trash, folder_notes = sorted_folders.choose(
             folder, contents, keep, trash, yes=yes, asks=asks
         )
+        notes += folder_notes
         if xdg_trash is None and asks:
             xdg_trash = typer.confirm(QUESTION, err=True)
     given = _settings(taste=taste, keep=keep, trash=trash, stars=stars, xdg_trash=xdg_trash)
@@ -363,6 +367,18 @@ def _entry(folder: bytes, given: dict[str, Value]) -> dict[str, Value]:
     defaults = config.WatchConfig(text)
     changed = {key: value for key, value in given.items() if value != getattr(defaults, key)}
     return {"inbox": text, **changed}
+
+
+def _creation_note(folder: bytes) -> list[str]:
+    """Return a note if a folder is missing, but one with a similar name exists."""
+    near = None if os.path.exists(folder) else nearest(folder, folders=True)
+    if near is None:
+        return []
+    path = os.fsdecode(folder)
+    return [
+        f"{path} does not exist, so imgscore creates it; did you mean {os.fsdecode(near)}? To undo "
+        f"this: imgscore unwatch {shlex.quote(path)}"
+    ]
 
 
 def _make(*folders: bytes) -> None:
