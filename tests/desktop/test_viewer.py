@@ -12,6 +12,7 @@ from PIL import Image
 
 from imgscore.testing import eventually
 from tests.conftest import draw
+from tests.support.browsers import open_page
 from tests.support.commands import imgscore
 from tests.support.reviews import Visitor, images_of, reviewing
 
@@ -58,9 +59,7 @@ def test_viewer_zooms_to_pixels_and_shows_facts_and_reasons(
 ) -> None:
     from playwright.sync_api import expect
 
-    context = browser.new_context(viewport={"width": 1280, "height": 800}, bypass_csp=True)
-    page = context.new_page()
-    with reviewing() as url:
+    with open_page(browser, bypass_csp=True) as page, reviewing() as url:
         page.goto(url)
         open_image(page, LARGE)
         details = page.locator("#details")
@@ -92,7 +91,6 @@ def test_viewer_zooms_to_pixels_and_shows_facts_and_reasons(
         assert "6 labels" in before and "24 more make the order useful" in before
         page.keyboard.press("u")
         expect(page.locator("#strip .progress")).to_have_text(before)
-    context.close()
 
 
 def _zoom(page: "Page") -> None:
@@ -162,15 +160,12 @@ def test_review_server_opens_only_folders_of_the_page(
 def test_viewer_two_fingers_zoom_and_move_and_one_finger_swipes(
     photos: Path, browser: "Browser"
 ) -> None:
-    context = browser.new_context(
-        viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True, bypass_csp=True
-    )
-    page = context.new_page()
-    with reviewing() as url:
+    phone = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+    with open_page(browser, bypass_csp=True, **phone) as page, reviewing() as url:
         page.goto(url)
         page.locator("#list .tile").first.tap()
         page.wait_for_function("document.getElementById('large').naturalWidth > 0")
-        touch = context.new_cdp_session(page)
+        touch = page.context.new_cdp_session(page)
 
         def fingers(kind: str, *points: tuple[float, float]) -> None:
             places = [{"x": x, "y": y, "id": number} for number, (x, y) in enumerate(points)]
@@ -203,4 +198,3 @@ def test_viewer_two_fingers_zoom_and_move_and_one_finger_swipes(
             fingers("touchMove", (x + 80 - 20 * step, y))
         fingers("touchEnd")
         page.wait_for_function("document.getElementById('position').textContent.startsWith('2 of')")
-    context.close()
