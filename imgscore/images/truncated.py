@@ -104,7 +104,10 @@ def _missing_rows_of_jpeg(image: JpegImagePlugin.JpegImageFile) -> NDArray[np.bo
     other = JpegImagePlugin.JpegImageFile(
         io.BytesIO(data.removesuffix(jpeg.EOI) + _MORE_PIXELS + jpeg.EOI)
     )
-    other.draft(None, image.size)
+    # draft() rounds the wanted size in another way than the decoder rounds the size that results.
+    width, height = other.size
+    scale = next(s for s in (1, 2, 4, 8) if image.size == (-(-width // s), -(-height // s)))
+    other.draft(None, (width // scale, height // scale))
     other.load()
     same = _by_rows(
         image.height,
