@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from imgscore.engine.apply import Outcome, RestoreResult
+from imgscore.engine.context import WorkerPool
 from imgscore.engine.log_text import counted, short_path
 from imgscore.errors import ImgscoreError
 from imgscore.order.timeline import Timeline
 from imgscore.store import counts, sightings
 from imgscore.store.store import Store
 from imgscore.watches import Watch
-from imgscore.workers.messages import Plan, PlannedTouch
+from imgscore.workers.messages import OrderTask, Plan, PlannedTouch, Train
 
 logger = logging.getLogger(__name__)
 
@@ -186,6 +187,16 @@ def plan_all(jobs: Iterable[OrderJob], inbox: bytes) -> bool:
 def may_flush(store: Store, jobs: Iterable[OrderJob]) -> bool:
     """Return whether deferred writes must be made now: no job is setting dates."""
     return not store.deferred.is_empty and not any(job.run or job.parts for job in jobs)
+
+
+def may_not_plan(pool: WorkerPool) -> bool:
+    """Return whether a plan by the order worker must wait: a worker scores, plans or trains.
+
+    The scores of the new head will need another plan. Other tasks of the trainer, such as a backup,
+    can take minutes in a large store, and do not delay a plan.
+    """
+    tasks = (task for pid in pool.pids() for task in pool.tasks(pid))
+    return any(isinstance(task, OrderTask | Train) for task in tasks)
 
 
 def log_touched(store: Store, job: OrderJob) -> None:

@@ -20,6 +20,7 @@ from imgscore.engine.order_jobs import (
     add_regrouped,
     log_touched,
     may_flush,
+    may_not_plan,
     plan_all,
     report_unusable,
 )
@@ -204,7 +205,7 @@ class OrderScheduler(Stage[Plan]):
         return (
             job.parts is None
             and job.new_files is None
-            and (bool(job.run) or (self._plan_is_long() and self.ctx.pool.trainer_busy))
+            and (bool(job.run) or (self._plan_is_long() and may_not_plan(self.ctx.pool)))
         )
 
     def _plan_is_long(self) -> bool:

@@ -13,7 +13,7 @@ from imgscore.engine.engine import Engine
 from imgscore.engine.order_jobs import OrderJob
 from imgscore.engine.stage import Conditions
 from imgscore.store import journal, originals
-from imgscore.workers.messages import Plan, Task
+from imgscore.workers.messages import BackUp, Plan, Rescore, Task
 from tests.integration.engine.conftest import DAY, LONG_AGO, World, ask, until_idle, use_head
 from tests.integration.engine.test_crash import killed_at
 
@@ -105,13 +105,24 @@ def test_order_that_waits_for_scores_makes_one_plan(
 ) -> None:
     """An order that is due when a new head is used waits while the order worker scores."""
     inbox = os.fsencode(world.inbox)
-    monkeypatch.setattr(engine.ctx.pool, "trainer_busy", True)
+    monkeypatch.setattr(engine.ctx.pool, "begun", {1: [Rescore("default", "2")]})
     engine.order_scheduler.reorder(inbox)
     engine.step(0.0)
     engine.order_scheduler.reorder_taste("default")
     engine.step(0.0)
     assert plans == []
-    monkeypatch.setattr(engine.ctx.pool, "trainer_busy", False)
+    monkeypatch.setattr(engine.ctx.pool, "begun", {})
+    until_idle(engine)
+    assert len(plans) == 1
+
+
+def test_order_does_not_wait_for_a_backup(
+    world: World, engine: Engine, plans: list[Plan], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The backup of a large store takes minutes, and the order worker is free meanwhile."""
+    monkeypatch.setattr(engine.ctx.pool, "begun", {1: [BackUp(b"/backup")]})
+    monkeypatch.setattr(engine.ctx.pool, "trainer_busy", True)
+    engine.order_scheduler.reorder(os.fsencode(world.inbox))
     until_idle(engine)
     assert len(plans) == 1
 
