@@ -131,7 +131,9 @@ class NotificationPolicy:
 
 
 def _problem(subject: str, text: str) -> Notice:
-    title = "imgscore waits: the disk is nearly full" if subject == "disk" else "imgscore is stuck"
+    title = (
+        "imgscore waits: the disk is nearly full" if subject == "disk" else "imgscore has a problem"
+    )
     return Notice(subject, title, text, urgent=True)
 
 

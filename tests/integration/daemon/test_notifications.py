@@ -67,7 +67,7 @@ def test_notifications_server_receives_escaped_text(
         name = os.fsdecode(b"/in/<b> & \xff")
         notifications.look(IDLE, {"model": name})
         program, replaces, _, title, body, actions, hints, expires = server.next()
-        assert (program, replaces, title) == ("imgscore", 0, "imgscore is stuck")
+        assert (program, replaces, title) == ("imgscore", 0, "imgscore has a problem")
         assert body == ("/in/&lt;b&gt; &amp; \ufffd" if markup else "/in/<b> & \ufffd")
         assert (actions, hints, expires) == ([], {"urgency": ("y", 2)}, -1)
         notifications.look(IDLE, {"model": name, "disk": "full"})
