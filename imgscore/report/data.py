@@ -111,8 +111,8 @@ class Group(msgspec.Struct):
 
     `kind`: `near-duplicates`, `bursts` or `copies`. `why`: what the images have in common.
     `images`: the numbers of the images. The other lists have a value for each image. `sharpness`:
-    the detail of a pixel, in bits; None if it was not measured. `formats`: the formats of the
-    files, or empty.
+    the detail of the whole image, in bits along a side; None if it was not measured. `formats`: the
+    formats of the files, or empty.
     """
 
     kind: str

@@ -58,7 +58,8 @@ class PageGroups:
             lambda digest: measured.get(digest) or self._unmeasured(digest),
         ):
             numbers = [self._columns.numbers[member.digest] for member in group.members]
-            sharpness = [member.quality.sharpness for member in group.members]
+            # Not the sharpness of a pixel: in a small copy, it is higher than in the best image.
+            sharpness = [member.quality.detail for member in group.members]
             found.append(self._group(group.kind, group.why, numbers, sharpness))
         for numbers in self._copies.values():
             numbers.sort(key=lambda number: original_first(self._columns.paths[number] or b""))

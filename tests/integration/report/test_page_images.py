@@ -124,7 +124,7 @@ def test_columns_without_a_file_are_empty(txn: Txn) -> None:
 def test_groups_have_the_best_image_first_and_the_best_group_first(txn: Txn) -> None:
     for digest, name, detail in ((A, b"a", 1.0), (B, b"b", 9.0), (C, b"c", 3.0), (D, b"d", 4.0)):
         seen(txn, digest, b"/in/" + name)
-        quality = Quality(pixels=100, detail=detail, sharpness=detail)
+        quality = Quality(pixels=100, detail=detail, sharpness=1.0)
         qualities.record(txn, digest, QualityRecord(VERSION, quality))
     scores.record(txn, "default", "1", scores.pack(C, 0.2, 0.1) + scores.pack(D, 0.9, 0.1))
     grouped(txn, A, B)
