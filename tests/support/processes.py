@@ -36,8 +36,11 @@ def are_quiet(threads: Sequence[Path], seconds: float) -> bool:
 
 
 def _sleeps(threads: Sequence[Path]) -> list[str] | None:
-    """The number of times that each thread has gone to sleep; None if one of them is awake."""
-    texts = [(thread / "status").read_text() for thread in threads]
+    """The number of times that each thread has gone to sleep; None if one is awake or has ended."""
+    try:
+        texts = [(thread / "status").read_text() for thread in threads]
+    except OSError:
+        return None
     if not all("\nState:\tS" in text for text in texts):
         return None
     return [text.partition("\nvoluntary_ctxt_switches:")[2].split()[0] for text in texts]

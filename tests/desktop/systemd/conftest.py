@@ -32,13 +32,13 @@ NEEDED = (
     "runuser",
     "setpriv",
 )
-SECONDS = 60.0
+SECONDS = 300.0
 CONFIG = """
 [daemon]
 settle = 0.1
 train_after = 0.2
 order_from_keeps = false
-file_seconds = 60
+file_seconds = 20
 """
 
 
