@@ -16,7 +16,7 @@ registry.load("efficientnet-lite0", "cpu", print)
 """
 SESSION = """
 from imgscore.embedders.onnx_session import make_session
-from imgscore.heads.scorer import GRAPH
+from imgscore.heads.projector import GRAPH
 make_session(GRAPH)
 """
 IMPORT_ALL = """
