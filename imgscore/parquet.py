@@ -25,7 +25,7 @@ from imgscore.errors import UsageError, reason_of
 from imgscore.fsutil import open_regular, replacing
 from imgscore.grades import of_number
 from imgscore.store import head_inputs, labels, sightings
-from imgscore.store.schema import DIGEST_SIZE
+from imgscore.store.schema import DIGEST_SIZE, split_digests
 
 if TYPE_CHECKING:
     from imgscore.store.store import Store
@@ -89,7 +89,7 @@ def write(store: Store, path: Path, *, taste: str, spec: Spec, labelled: bool = 
         ):
             for names, values in head_inputs.blocks(txn, spec):
                 matrix = np.frombuffer(values, np.float16).reshape(-1, spec.dim).astype(np.float32)
-                digests = [names[at : at + DIGEST_SIZE] for at in range(0, len(names), DIGEST_SIZE)]
+                digests = split_digests(names)
                 current = [labels.current(txn, taste, digest) for digest in digests]
                 rows = [row for row, label in enumerate(current) if label or not labelled]
                 files = [sightings.of_digest(txn, digests[row]) for row in rows]

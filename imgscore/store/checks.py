@@ -34,7 +34,7 @@ from imgscore.store import (
     vectors,
 )
 from imgscore.store.checksums import Seal
-from imgscore.store.schema import DIGEST_SIZE, SCHEMA_VERSION, path_key
+from imgscore.store.schema import SCHEMA_VERSION, path_key, split_digests
 from imgscore.store.transaction import Txn
 
 MAX_PROBLEMS = 10
@@ -257,7 +257,7 @@ def _vectors(txn: Txn, embedder: str) -> Finding:
     count, problems = 0, []
     size = vectors.embedders(txn)[embedder].size
     for digests, values in vectors.blocks(txn, embedder):
-        names = [digests[at : at + DIGEST_SIZE] for at in range(0, len(digests), DIGEST_SIZE)]
+        names = split_digests(digests)
         if len(values) != len(names) * size:
             problems.append(f"a block of {len(names)} vectors has {len(values)} bytes")
         for row, name in enumerate(names):

@@ -17,7 +17,7 @@ from imgscore.embedders.filename_spec import HASHED_ENCODER
 from imgscore.embedders.filenames import hash_names
 from imgscore.embedders.registry import Spec
 from imgscore.store import name_vectors, sightings, vectors
-from imgscore.store.schema import DIGEST_SIZE
+from imgscore.store.schema import split_digests
 from imgscore.store.transaction import Txn
 
 _NONE: Mapping[bytes, bytes] = {}
@@ -33,7 +33,7 @@ def blocks(txn: Txn, spec: Spec) -> Iterator[tuple[bytes, bytes]]:
         if not spec.name_encoder:
             yield digests, values
             continue
-        split = [digests[at : at + DIGEST_SIZE] for at in range(0, len(digests), DIGEST_SIZE)]
+        split = split_digests(digests)
         image = np.frombuffer(values, np.float16).reshape(len(split), -1)
         name = np.stack([_name(txn, spec, _paths(txn, digest), _NONE) for digest in split])
         yield digests, np.hstack([image, name]).tobytes()

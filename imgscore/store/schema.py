@@ -43,6 +43,11 @@ def pack(record: msgspec.Struct) -> bytes:
     return _encoder.encode(record)
 
 
+def split_digests(joined: bytes) -> list[bytes]:
+    """Return the digests of several images from one bytes object with all of them."""
+    return [joined[at : at + DIGEST_SIZE] for at in range(0, len(joined), DIGEST_SIZE)]
+
+
 def path_key(path: bytes) -> bytes:
     """Return a key of 16 bytes for a path.
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 import msgspec
 
 from imgscore.errors import StoreError
-from imgscore.store.schema import DIGEST_SIZE, pack
+from imgscore.store.schema import DIGEST_SIZE, pack, split_digests
 from imgscore.store.transaction import Txn
 
 ROWS_PER_BLOCK = 64
@@ -104,7 +104,7 @@ def _last_block(txn: Txn, record: EmbedderRecord) -> tuple[int, list[bytes], lis
     split = _split(value, record)
     if split == ROWS_PER_BLOCK * DIGEST_SIZE:
         return number + 1, [], []
-    digests = [value[at : at + DIGEST_SIZE] for at in range(0, split, DIGEST_SIZE)]
+    digests = split_digests(value[:split])
     return number, digests, [_vector(value, record, place) for place in range(len(digests))]
 
 

@@ -19,7 +19,7 @@ from imgscore.heads.projector import Projector
 from imgscore.images.version import DECODER_VERSION
 from imgscore.paths import rows_file
 from imgscore.store import vectors
-from imgscore.store.schema import DIGEST_SIZE
+from imgscore.store.schema import DIGEST_SIZE, split_digests
 from imgscore.workers.cpus import in_threads
 from imgscore.workers.large_plan import SCORE
 
@@ -129,7 +129,7 @@ def _stored_parts(txn: Txn, cache: FeatureCache, wanted: Set[bytes]) -> Iterator
     """
     get_traits = txn.table("traits").getter()
     for number, names in enumerate(cache.digests()):
-        digests = [names[at : at + DIGEST_SIZE] for at in range(0, len(names), DIGEST_SIZE)]
+        digests = split_digests(names)
         if wanted.isdisjoint(digests):
             continue
         data = cache.read(number)

@@ -19,7 +19,7 @@ from imgscore.groups.nearest import (
 )
 from imgscore.groups.shots import BURST_SECONDS, Shot, shot_of
 from imgscore.store import similarity, traits, vectors
-from imgscore.store.schema import DIGEST_SIZE
+from imgscore.store.schema import split_digests
 from imgscore.workers.compare_pairs import links_in
 from imgscore.workers.find_groups import groups_of, missing_pairs
 from imgscore.workers.group_graph import Graph
@@ -104,8 +104,7 @@ def _load_all(txn: Txn, spec: Spec, frame: Frame) -> tuple[list[bytes], list[Sho
     traits_of = traits.getter(txn)
     for names, values in vectors.blocks(txn, spec.image_embedder):
         kept = []
-        for row in range(len(names) // DIGEST_SIZE):
-            digest = names[row * DIGEST_SIZE : (row + 1) * DIGEST_SIZE]
+        for row, digest in enumerate(split_digests(names)):
             found = traits_of(digest)
             if found is not None:
                 kept.append(row)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from imgscore.heads.projector import Projector
 from imgscore.store import vectors
 from imgscore.store.examples import sample_digests
-from imgscore.store.schema import DIGEST_SIZE
+from imgscore.store.schema import split_digests
 from imgscore.workers.cached_rows import MIN_APPENDED, cache_of, rows_of
 from imgscore.workers.cpus import in_threads
 from imgscore.workers.library_messages import RowsPrepared
@@ -54,10 +54,6 @@ def prepare_rows(context: Context, task: PrepareRows) -> RowsPrepared:
 
 def _missing(context: Context, txn: Txn, cache: FeatureCache) -> list[bytes]:
     """Return the sorted digests of the images that have a vector, but no row."""
-    known = {
-        names[at : at + DIGEST_SIZE]
-        for names in cache.digests()
-        for at in range(0, len(names), DIGEST_SIZE)
-    }
+    known = {digest for names in cache.digests() for digest in split_digests(names)}
     digests = vectors.digests(txn, context.spec.image_embedder)
     return [digest for digest in digests if digest not in known]

@@ -22,7 +22,7 @@ from imgscore.heads.kernel import KernelHead
 from imgscore.paths import head_file
 from imgscore.store import head_inputs, scores, vectors
 from imgscore.store.examples import extras
-from imgscore.store.schema import DIGEST_SIZE
+from imgscore.store.schema import DIGEST_SIZE, split_digests
 from imgscore.store.unscored import unscored
 from imgscore.workers.cached_rows import (
     MIN_APPENDED,
@@ -168,7 +168,7 @@ def _blocks(txn: Txn, spec: Spec, wanted: Collection[bytes]) -> Iterator[tuple[l
     chosen = wanted if isinstance(wanted, set) else frozenset(wanted)
     while group := list(islice(blocks, SCORE_BATCH // vectors.ROWS_PER_BLOCK)):
         names = b"".join([names for names, _ in group])
-        digests = [names[at : at + DIGEST_SIZE] for at in range(0, len(names), DIGEST_SIZE)]
+        digests = split_digests(names)
         values = b"".join([values for _, values in group])
         if chosen and not chosen.issuperset(digests):
             places = [place for place, digest in enumerate(digests) if digest in chosen]
