@@ -18,7 +18,7 @@ MIN_COLUMNS = 24
 MIN_FOLDER_COLUMNS = 4
 """The smallest width of the folder before a name that is not cut, in columns."""
 CUT = "…"
-_shown: ContextVar[set[str] | None] = ContextVar("shown", default=None)
+_returned: ContextVar[set[str] | None] = ContextVar("returned", default=None)
 """the texts that `short` has returned during the present call of `fitted`; None outside a call"""
 
 
@@ -32,14 +32,14 @@ def short(path: str) -> str:
         if path.startswith(folder):
             rest = path.removeprefix(folder)
             unclear = not instead and rest.startswith(("-", "~"))
-            return _noted(printable(f"./{rest}" if unclear else f"{instead}{rest}"))
-    return _noted(printable(path))
+            return _recorded(printable(f"./{rest}" if unclear else f"{instead}{rest}"))
+    return _recorded(printable(path))
 
 
-def _noted(path: str) -> str:
-    shown = _shown.get()
-    if shown is not None:
-        shown.add(path)
+def _recorded(path: str) -> str:
+    paths = _returned.get()
+    if paths is not None:
+        paths.add(path)
     return path
 
 
@@ -50,15 +50,15 @@ def fitted(make_text: Callable[[], str | None], width: int) -> str | None:
     stays whole, because the path is the result. A line is longer than `width` if it has too many
     paths, or too much other text.
     """
-    shown: set[str] = set()
-    token = _shown.set(shown)
+    returned: set[str] = set()
+    token = _returned.set(returned)
     try:
         text = make_text()
     finally:
-        _shown.reset(token)
+        _returned.reset(token)
     if text is None:
         return None
-    paths = sorted(shown, key=len, reverse=True)
+    paths = sorted(returned, key=len, reverse=True)
     return "\n".join(
         line if columns(line) <= width or line.strip() in paths else _with_cuts(line, paths, width)
         for line in text.split("\n")

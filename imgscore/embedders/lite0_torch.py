@@ -1,6 +1,6 @@
 """The built-in network in torch, for batches on an accelerator.
 
-It computes the shipped int8 file: quantised values are whole numbers in float32, which TF32 and
+It computes the shipped int8 file: quantised values are integers in float32, which TF32 and
 float32 represent exactly. The vectors are therefore those of onnxruntime on a CPU, except for
 rounding. torch is an optional package: only functions import it.
 """
@@ -98,7 +98,7 @@ def _plain(value: Any) -> Any:
 
 
 def _convolution(node: Node, image: Quantised, weight: Quantised, bias: Quantised) -> Sum:
-    """Convolve codes. Whole numbers are exact in TF32, and so are their sums up to 2²⁴.
+    """Convolve codes. Integers are exact in TF32, and so are their sums up to 2²⁴.
 
     The scale of the bias is the product of the other two scales.
     """

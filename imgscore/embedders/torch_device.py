@@ -43,7 +43,7 @@ def open_device(device: str) -> torch.device:
         )
     try:
         # TF32 multiplies float32 numbers by their first 11 bits, on the fast units of the GPU. The
-        # built-in network has whole numbers of at most 9 bits, so its results stay exact.
+        # built-in network has integers of at most 9 bits, so its results stay exact.
         torch.set_float32_matmul_precision("high")
         torch.cuda.init()
         torch.empty(1, device="cuda")
